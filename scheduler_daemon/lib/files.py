@@ -1,0 +1,58 @@
+"""Files that are whole or not there, and names that stay in their folder."""
+
+import os
+import re
+import unicodedata
+from contextlib import suppress
+from pathlib import Path
+from tempfile import mkstemp
+
+#: Names that Windows shares refuse; a report may end up on one.
+RESERVED = frozenset(
+    {"con", "prn", "aux", "nul", *(f"com{i}" for i in range(1, 10)), *(f"lpt{i}" for i in range(1, 10))}
+)
+
+
+def fsync_folder(path: Path) -> None:
+    """Make the names in the folder *path* survive a power cut."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """
+    Replace *path* by *data* so that a reader sees the old file or the new one, never a part.
+
+    Temporary file beside it, fsync, rename, fsync of the folder. Raise OSError; the old file then stands.
+    """
+    fd, name = mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(fd, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise
+    fsync_folder(path.parent)
+
+
+def safe_name(text: str, limit: int = 120) -> str:
+    """
+    Return *text* as one harmless file name of at most *limit* bytes.
+
+    Letters and digits of any script stay (NFC); everything else but ``. _ -`` becomes ``-``; no leading dot, no
+    reserved name, never empty.
+    """
+    plain = unicodedata.normalize("NFC", text)
+    kept = re.sub(r"[^\w.\-]+", "-", plain).strip("-. ")
+    kept = kept.encode()[:limit].decode(errors="ignore").rstrip("-. ")
+    if not kept or kept.split(".")[0].lower() in RESERVED:
+        kept = f"report-{kept}".rstrip("-")
+    return kept
