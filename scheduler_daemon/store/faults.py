@@ -1,0 +1,104 @@
+"""What a driver raises, turned into one error with a stable code, a sentence and a way out."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..errors import SchedulerError, StoreError
+
+#: Beginnings of SQLSTATE that waiting or another connection can cure: connection (08), insufficient resources (53),
+#: operator intervention (57), serialization and deadlock (40), lock not available (55). PostgreSQL docs, appendix A.
+PASSING = ("08", "53", "57", "40", "55")
+
+LOCKED_HINT = "Another program is writing to it; wait, or find it with: fuser -v FILE."
+SERVER_HINT = "Check that the server runs and that the URL names the right host, port, user and database."
+
+
+@contextmanager
+def translate(shown: str) -> Iterator[None]:
+    """Raise StoreError for whatever the driver raises inside; *shown* names the database for people."""
+    try:
+        yield
+    except SchedulerError:
+        raise
+    except Exception as error:
+        made = _translated(error, shown)
+        if made is None:
+            raise
+        raise made from error
+
+
+def _translated(error: Exception, shown: str) -> StoreError | None:
+    origin = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
+    if isinstance(origin, sqlite3.Error):
+        return _from_sqlite(origin, shown)
+    module = type(origin).__module__
+    if module.startswith("psycopg"):
+        return _from_postgres(origin, shown)
+    if module.startswith("peewee"):
+        return StoreError(f"The database {shown} cannot be used: {first_line(error)}.", retryable=True)
+    return None
+
+
+def _from_sqlite(error: sqlite3.Error, shown: str) -> StoreError:
+    text = str(error)
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or "locked" in text:
+        message = f"The database {shown} is locked by another program."
+        return StoreError(message, code="database_locked", hint=LOCKED_HINT, retryable=True)
+    if name.startswith("SQLITE_FULL") or "disk is full" in text:
+        hint = "Make room on its disk; the daemon goes on by itself."
+        return StoreError(
+            f"There is no space left for the database {shown}.", code="disk_full", hint=hint, retryable=True
+        )
+    if name.startswith("SQLITE_READONLY") or "readonly" in text:
+        message = f"The database {shown} cannot be written."
+        hint = "Check the owner and the mode of the file and of its folder."
+        return StoreError(message, code="database_readonly", hint=hint, retryable=True)
+    if name in ("SQLITE_NOTADB", "SQLITE_CORRUPT") or "not a database" in text:
+        message = f"The file {shown} is not a database, or it is damaged: {text}."
+        hint = "Check database.url; a damaged one is restored from a copy."
+        return StoreError(message, code="database_foreign", hint=hint)
+    if name.startswith("SQLITE_CANTOPEN"):
+        hint = "Check that its folder exists and that this user may write there."
+        return StoreError(f"The database {shown} cannot be opened.", hint=hint, retryable=True)
+    if name.startswith("SQLITE_IOERR"):
+        return StoreError(f"Reading or writing the database {shown} failed: {text}.", retryable=True)
+    if isinstance(error, sqlite3.OperationalError) and "no such" in text:
+        hint = "Run: scheduler db status."
+        return StoreError(f"The database {shown} is not as expected: {text}.", code="database_outdated", hint=hint)
+    return StoreError(f"The database {shown} refused a statement: {text}.")
+
+
+def _from_postgres(error: Exception, shown: str) -> StoreError:
+    state = getattr(error, "sqlstate", None) or ""
+    text = first_line(error)
+    if (
+        state.startswith(("28", "3D"))
+        or "password authentication failed" in text
+        or ("does not exist" in text and not state)
+    ):
+        return StoreError(f"The database {shown} refused us: {text}.", hint=SERVER_HINT, retryable=True)
+    if state == "25006":
+        message = f"The database {shown} is read-only (a standby?)."
+        return StoreError(message, code="database_readonly", hint=SERVER_HINT, retryable=True)
+    if state == "53100":
+        return StoreError(f"The disk of the database {shown} is full.", code="disk_full", retryable=True)
+    if state == "55P03":
+        return StoreError(f"A row of {shown} stays locked by another program.", code="database_locked", retryable=True)
+    if state in ("42P01", "42703", "3F000"):
+        hint = "Run: scheduler db status."
+        return StoreError(f"The database {shown} is not as expected: {text}.", code="database_outdated", hint=hint)
+    if state == "42501":
+        hint = "Grant this user the right, or connect as another."
+        return StoreError(f"The database {shown} does not allow it: {text}.", code="database_readonly", hint=hint)
+    passing = not state or state.startswith(PASSING)
+    if passing:
+        return StoreError(f"The database {shown} does not answer: {text}.", hint=SERVER_HINT, retryable=True)
+    return StoreError(f"The database {shown} refused a statement: {text}.")
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, without its full stop."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].strip().rstrip(".")

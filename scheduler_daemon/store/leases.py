@@ -1,0 +1,123 @@
+"""
+The shop's lease: taken, extended and given back by conditional updates, compared with the database's clock.
+
+The statements are those of notes on schedulers, E.4 and E.5. A lease is not a state but a comparison: whoever finds
+`lease_until` in the past may claim. Each claim raises the fence, and each later write names it.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from ..lib.clock import from_ms, monotonic
+from ..model import Lease
+from .engine import Engine
+
+#: `next_work_at` of a shop without work: far beyond any moment, and half of what a bigint holds.
+NEVER = 4_611_686_018_427_387_904
+
+FREE = "next_work_at <= {now} AND lease_until <= {now} AND paused_at IS NULL"
+TAKE = "SET holder = ?, fence = fence + 1, beat = 0, lease_until = {now} + ?"
+
+CLAIM_SQLITE = f"""
+UPDATE {{ours}}scheduler_shop {TAKE} WHERE shop IN (
+  SELECT shop FROM {{ours}}scheduler_shop WHERE {FREE} AND (? = '' OR shop = ?) ORDER BY next_work_at LIMIT ?
+) RETURNING shop, fence"""
+
+#: A plain sub-select with LIMIT and SKIP LOCKED may be evaluated twice; a materialized one is not.
+CLAIM_POSTGRES = f"""
+WITH c AS MATERIALIZED (
+  SELECT shop FROM {{ours}}scheduler_shop WHERE {FREE} AND (?::text = '' OR shop = ?)
+  ORDER BY next_work_at LIMIT ? FOR UPDATE SKIP LOCKED
+)
+UPDATE {{ours}}scheduler_shop s {TAKE.replace("fence + 1", "s.fence + 1")}
+FROM c WHERE s.shop = c.shop RETURNING s.shop, s.fence"""
+
+BEAT = """
+UPDATE {ours}scheduler_shop SET beat = beat + 1, lease_until = {now} + ?
+WHERE shop = ? AND fence = ? AND holder = ?"""
+
+HOLD = "SELECT 1 FROM {ours}scheduler_shop WHERE shop = ? AND fence = ?"
+
+WORK = "SELECT MIN(not_before) FROM {ours}scheduler_run WHERE shop = ? AND status = 'queued'"
+
+RELEASE = """
+UPDATE {ours}scheduler_shop SET holder = NULL, lease_until = 0, next_work_at = ? WHERE shop = ? AND fence = ?"""
+
+
+class Leases:
+    """Claims, beats and releases of shops for one holder."""
+
+    def __init__(self, engine: Engine, holder: str, lease: timedelta) -> None:
+        self.engine = engine
+        self.holder = holder
+        self.length = lease.total_seconds()
+        self._ms = int(self.length * 1000)
+        self._claim = CLAIM_SQLITE if engine.is_sqlite else CLAIM_POSTGRES
+        self._hold = HOLD + ("" if engine.is_sqlite else " FOR UPDATE")
+
+    def claim(self, limit: int, only: str = "") -> list[Lease]:
+        """
+        Take up to *limit* shops that have work now and no live lease, the longest-waiting first.
+
+        *only* names the one shop that may be taken. The returned leases are valid from the moment before the
+        statement was sent, so a slow answer makes them shorter, never longer.
+        """
+        sent = monotonic()
+        rows = self.engine.write(self._claim, (self.holder, self._ms, only, only, limit))
+        until = sent + self.length * 0.9
+        return [Lease(shop=row[0], fence=row[1], valid_until=until) for row in rows]
+
+    def beat(self, leases: Iterable[Lease]) -> tuple[float, list[Lease]]:
+        """Extend *leases*; return until when they are valid (monotonic) and those that were lost."""
+        sent = monotonic()
+        with self.engine.transaction():
+            lost = [lease for lease in leases if not self._extend(lease)]
+        return sent + self.length * 0.9, lost
+
+    def _extend(self, lease: Lease) -> bool:
+        return self.engine.count(BEAT, (self._ms, lease.shop, lease.fence, self.holder)) == 1
+
+    def holds(self, lease: Lease) -> bool:
+        """Whether *lease* is still ours; inside a transaction it stays so until the end of it."""
+        return bool(self.engine.write(self._hold, (lease.shop, lease.fence)))
+
+    def release(self, lease: Lease) -> bool:
+        """
+        Give *lease* back and say when the shop has work next; False where it was no longer ours.
+
+        The row is locked by a statement of its own before the runs are looked at: in one statement PostgreSQL would
+        look at them as they were before a waiting *queue* committed, and the shop would sleep over its work.
+        """
+        with self.engine.transaction():
+            if not self.holds(lease):
+                return False
+            found = self.engine.write(WORK, (lease.shop,))
+            next_work = NEVER if found[0][0] is None else found[0][0]
+            return self.engine.count(RELEASE, (next_work, lease.shop, lease.fence)) == 1
+
+    def next_work_at(self) -> datetime | None:
+        """Return the earliest moment at which an unpaused, unleased shop has work, UTC, or None."""
+        sql = """
+        SELECT next_work_at FROM {ours}scheduler_shop
+        WHERE next_work_at < 4611686018427387904 AND paused_at IS NULL AND lease_until <= {now}
+        ORDER BY next_work_at LIMIT 1"""
+        rows = self.engine.read(sql)
+        return from_ms(rows[0][0]) if rows else None
+
+    def held_elsewhere(self, shops: Sequence[str] = ()) -> dict[str, str]:
+        """Return the holders, by shop, of leases that live and are not ours."""
+        sql = "SELECT shop, holder FROM {ours}scheduler_shop WHERE lease_until > {now} AND holder <> ?"
+        rows = self.engine.read(sql, (self.holder,))
+        return {shop: holder for shop, holder in rows if not shops or shop in shops}
+
+    def mend(self) -> int:
+        """
+        Wake shops whose queued work is earlier than their row says; return their number.
+
+        *queue* and *release* keep the row right; this is the net below them, cheap enough for each tick.
+        """
+        sql = """
+        UPDATE {ours}scheduler_shop SET next_work_at = {now} WHERE next_work_at > {now} AND lease_until <= {now}
+        AND shop IN (SELECT shop FROM {ours}scheduler_run WHERE status = 'queued' AND not_before <= {now})"""
+        with self.engine.transaction():
+            return self.engine.count(sql)

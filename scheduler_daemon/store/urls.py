@@ -1,0 +1,105 @@
+"""Database URLs, taken as the app writes them."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from ..errors import UsageError
+from ..lib.words import did_you_mean
+
+POSTGRES = ("postgres", "postgresql")
+SQLITE = ("sqlite", "file")
+
+#: What Prisma puts into a URL and libpq does not know (Prisma docs: connection URLs).
+PRISMA_ONLY = frozenset(
+    {"schema", "connection_limit", "pool_timeout", "pgbouncer", "socket_timeout", "statement_cache_size"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the database is, read from its URL."""
+
+    #: "sqlite" or "postgres".
+    kind: str
+    #: The file (sqlite only).
+    path: Path | None = None
+    #: A libpq connection string without Prisma's own parameters; holds the password (postgres only).
+    conninfo: str = field(default="", repr=False)
+    #: The schema of the app's tables (postgres only).
+    app_schema: str = "public"
+    #: Whether a PgBouncer in transaction mode stands between (postgres only).
+    pgbouncer: bool = False
+    #: The URL without its password, for people.
+    shown: str = ""
+
+
+def read_url(url: str, base: Path | None = None) -> Target:
+    """
+    Read *url*: ``sqlite:///path``, ``file:./dev.sqlite`` or ``postgresql://…`` with Prisma's parameters.
+
+    A relative ``file:`` is looked for in *base* (default: the working folder) and in ``prisma/`` below it, since
+    Prisma reads it from its schema's folder. Raise UsageError for another form, or where two files fit.
+    """
+    scheme = url.split(":", 1)[0].lower() if ":" in url else ""
+    if scheme in SQLITE:
+        return _read_file_url(url, base or Path.cwd())
+    if scheme in POSTGRES:
+        return _read_postgres_url(url)
+    if scheme in ("mysql", "mariadb"):
+        raise UsageError("MySQL and MariaDB are not supported yet.", hint="Use SQLite or PostgreSQL for now.")
+    shown = scheme or "a text without a scheme"
+    near = did_you_mean(scheme, (*POSTGRES, *SQLITE))
+    raise UsageError(
+        f"The database URL starts with {shown!r}, which names no database we know.{near}",
+        hint="Write sqlite:///path/to/file.db, file:./dev.sqlite or postgresql://user@host/name.",
+    )
+
+
+def _read_file_url(url: str, base: Path) -> Target:
+    scheme, rest = url.split(":", 1)
+    rest = unquote(rest.split("?", 1)[0])
+    if scheme.lower() == "sqlite" and rest.startswith("///"):
+        rest = rest[3:] if rest.startswith("////") else rest[2:]
+    elif rest.startswith("//"):
+        rest = "/" + rest.lstrip("/")
+    if not rest.strip("/"):
+        raise UsageError(f"The database URL {url!r} names no file.", hint="Write sqlite:///path/to/file.db.")
+    path = Path(rest).expanduser()
+    if not path.is_absolute():
+        path = _find_relative(url, path, base)
+    return Target("sqlite", path=path, shown=f"sqlite:{path}")
+
+
+def _find_relative(url: str, path: Path, base: Path) -> Path:
+    places = [(base / path).resolve(), (base / "prisma" / path).resolve()]
+    found = [place for place in places if place.exists()]
+    if len(found) > 1:
+        listed = " and ".join(str(place) for place in found)
+        raise UsageError(
+            f"The database URL {url!r} is relative and fits two files: {listed}.",
+            hint="Prisma reads it from its schema's folder. Write the whole path: file:/…",
+        )
+    return found[0] if found else places[0]
+
+
+def _read_postgres_url(url: str) -> Target:
+    parts = urlsplit(url)
+    if not parts.path.strip("/"):
+        raise UsageError("The PostgreSQL URL names no database.", hint="Write postgresql://user@host:5432/name.")
+    query = dict(parse_qsl(parts.query))
+    kept = {key: value for key, value in query.items() if key not in PRISMA_ONLY}
+    kept.setdefault("connect_timeout", "5")
+    options = "&".join(f"{key}={quote(value, safe='')}" for key, value in kept.items())
+    # Percent signs and passwords pass through untouched: libpq reads the same URL syntax.
+    conninfo = f"postgresql://{parts.netloc}{parts.path}?{options}"
+    user = f"{parts.username}@" if parts.username else ""
+    host = parts.hostname or kept.get("host", "")
+    port = f":{parts.port}" if parts.port else ""
+    return Target(
+        "postgres",
+        conninfo=conninfo,
+        app_schema=query.get("schema", "public"),
+        pgbouncer=query.get("pgbouncer", "").lower() == "true",
+        shown=f"postgresql://{user}{host}{port}{parts.path}",
+    )
