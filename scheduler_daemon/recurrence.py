@@ -13,7 +13,10 @@ from .model import Recurrence, RuleKind
 
 DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
-HINT = 'Write one like "monday 08:00", "daily 07:30", "monthly 1 08:00", "hourly :15", "once 2026-12-24 08:00" or cron text.'
+HINT = (
+    'Write one like "monday 08:00", "daily 07:30", "monthly 1 08:00", "hourly :15", "once 2026-12-24 08:00" '
+    "or five-field cron text."
+)
 
 
 def bad(message: str) -> UsageError:

@@ -5,14 +5,15 @@ The corridor of one claimed shop: adopt, start, publish, finish; each write name
 """
 
 import json
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import LeaseLost
 from ..lib.clock import to_ms
 from ..model import Delivery, Lease, Outcome, ReportFile, Run, RunStatus
 from .engine import Engine
-from .faces import Faces
-from .leases import Leases
+from .faces import LAST_RUN, Faces
+from .leases import HOLD, Leases
 from .rows import RUN_COLUMNS, RUN_FIELDS, run_from_row
 
 #: A run whose holder was lost this often is kept from taking another process down (notes on schedulers, E.5).
@@ -68,9 +69,8 @@ _NEXT_FIELDS = ", ".join("n." + name for name in RUN_FIELDS)
 #: The same in one statement and so in one round trip: five of them would halve the runs per second.
 CLOSE_AND_START_POSTGRES = f"""
 WITH l AS MATERIALIZED (SELECT shop FROM {{ours}}scheduler_shop WHERE shop = ? AND fence = ? FOR UPDATE),
-f AS ({_CLOSE} AND EXISTS (SELECT 1 FROM l) RETURNING id, schedule_id),
+f AS ({_CLOSE} AND EXISTS (SELECT 1 FROM l) RETURNING id),
 a AS ({_ATTEMPT}),
-s AS (UPDATE {{app}}"ReportSchedule" r SET "lastRunAt" = ? FROM f WHERE r."id" = f.schedule_id AND ? = 1),
 n AS ({NEXT} AND ? = 1 AND EXISTS (SELECT 1 FROM f) RETURNING {RUN_COLUMNS})
 SELECT (SELECT COUNT(*) FROM f), {_NEXT_FIELDS} FROM (SELECT 1) one LEFT JOIN n ON TRUE"""
 
@@ -93,6 +93,7 @@ class Corridor:
         self.engine = engine
         self.leases = leases
         self.faces = faces
+        self._texts = tuple(engine.text(sql) for sql in (HOLD, CLOSE, ATTEMPT, START))
 
     def adopt(self, lease: Lease, repeatable: tuple[str, ...]) -> list[tuple[str, RunStatus]]:
         """
@@ -162,13 +163,28 @@ class Corridor:
         return self._finish_at_once(lease, run, outcome, go_on)
 
     def _finish_in_steps(self, lease: Lease, run: Run, outcome: Outcome, go_on: bool) -> Run | None:
-        final = outcome.status.final
+        if self.faces.has_table:
+            return self._finish_with_face(lease, run, outcome, go_on)
+        hold, close, attempt, start = self._texts
+
+        def steps(execute: Callable[..., Any]) -> Any:
+            if execute(hold, (lease.shop, lease.fence)).fetchone() is None:
+                raise LeaseLost(f"The lease on {lease.shop} went to another holder.")
+            if execute(close, (*self._close_values(outcome), run.id, lease.fence)).rowcount != 1:
+                raise LeaseLost(f"Run {run.id} is no longer ours.")
+            execute(attempt, (run.id, *self._attempt_values(lease, run, outcome)))
+            return execute(start, (lease.fence, lease.shop)).fetchone() if go_on else None
+
+        row = self.engine.at_once(steps)
+        return None if row is None else run_from_row(row)
+
+    def _finish_with_face(self, lease: Lease, run: Run, outcome: Outcome, go_on: bool) -> Run | None:
         with self.engine.transaction():
             self._hold(lease)
             if self.engine.count(CLOSE, (*self._close_values(outcome), run.id, lease.fence)) != 1:
                 raise LeaseLost(f"Run {run.id} is no longer ours.")
             self.engine.write(ATTEMPT, (run.id, *self._attempt_values(lease, run, outcome)))
-            if final:
+            if outcome.status.final:
                 self.faces.finished(run, outcome)
             return self._start(lease) if go_on else None
 
@@ -177,13 +193,17 @@ class Corridor:
             *(lease.shop, lease.fence),
             *(*self._close_values(outcome), run.id, lease.fence),
             *self._attempt_values(lease, run, outcome),
-            *(self.faces.now_native(), int(outcome.status.final)),
             *(lease.fence, lease.shop, int(go_on)),
         )
         row = self.engine.write(CLOSE_AND_START_POSTGRES, values)[0]
         if row[0] != 1:
             raise LeaseLost(f"Run {run.id} is no longer ours.")
         return None if row[1] is None else run_from_row(row[1:])
+
+    def release(self, lease: Lease, finished: Sequence[str] = ()) -> bool:
+        """Give the shop back; *finished* has the ids of the schedules whose runs ended under this lease."""
+        at = self.faces.last_run_at()
+        return self.leases.release(lease, [(at, schedule_id) for schedule_id in dict.fromkeys(finished)], LAST_RUN)
 
     @staticmethod
     def _close_values(outcome: Outcome) -> tuple[Any, ...]:

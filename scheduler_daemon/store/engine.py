@@ -111,6 +111,24 @@ class Engine:
                 self._rollback()
                 raise
 
+    def at_once(self, steps: Callable[[Callable[..., Any]], Any]) -> Any:
+        """
+        Run *steps* in one write transaction, handing it the driver's own `execute` (texts as `text` gives them).
+
+        The same as `transaction`, with a fifth of its overhead: for the corridor, where a run costs one of these.
+        """
+        with self._writer:
+            self._begin()
+            try:
+                with translate(self.target.shown):
+                    execute = self.database.connection().cursor().execute
+                    made = steps(execute)
+                    execute("COMMIT")
+                return made
+            except BaseException:
+                self._rollback()
+                raise
+
     @property
     def in_transaction(self) -> bool:
         """Whether this thread is inside `transaction`."""

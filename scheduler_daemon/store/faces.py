@@ -47,18 +47,16 @@ class Faces:
 
     def finished(self, run: Run, outcome: Outcome) -> None:
         """Show that *run* is over."""
-        now = self._now()
-        self.engine.write(LAST_RUN, (encode(now, self.last_run), run.schedule_id))
         if self.has_table:
-            self._close(run.id, outcome.status, now)
+            self._close(run.id, outcome.status, self._now())
 
     def closed(self, run_id: str, status: RunStatus) -> None:
         """Show that a run which is not at hand is over (quarantined on adoption)."""
         if self.has_table:
             self._close(run_id, status, self._now())
 
-    def now_native(self) -> Any:
-        """Return the moment as `lastRunAt` holds it."""
+    def last_run_at(self) -> Any:
+        """Return this moment as `lastRunAt` holds it."""
         return encode(self._now(), self.last_run)
 
     def _close(self, run_id: str, status: RunStatus, now: datetime) -> None:

@@ -7,6 +7,7 @@ The statements are those of notes on schedulers, E.4 and E.5. A lease is not a s
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from ..lib.clock import from_ms, monotonic
 from ..model import Lease
@@ -63,7 +64,8 @@ class Leases:
         statement was sent, so a slow answer makes them shorter, never longer.
         """
         sent = monotonic()
-        rows = self.engine.write(self._claim, (self.holder, self._ms, only, only, limit))
+        take, free = (self.holder, self._ms), (only, only, limit)
+        rows = self.engine.write(self._claim, (*take, *free) if self.engine.is_sqlite else (*free, *take))
         until = sent + self.length * 0.9
         return [Lease(shop=row[0], fence=row[1], valid_until=until) for row in rows]
 
@@ -81,9 +83,12 @@ class Leases:
         """Whether *lease* is still ours; inside a transaction it stays so until the end of it."""
         return bool(self.engine.write(self._hold, (lease.shop, lease.fence)))
 
-    def release(self, lease: Lease) -> bool:
+    def release(self, lease: Lease, ran: Sequence[tuple[Any, str]] = (), last_run: str = "") -> bool:
         """
         Give *lease* back and say when the shop has work next; False where it was no longer ours.
+
+        *ran* has the (moment, schedule id) of each run that ended, for the statement *last_run*: `lastRunAt` is for
+        people, so it is written once a claim and not once a run.
 
         The row is locked by a statement of its own before the runs are looked at: in one statement PostgreSQL would
         look at them as they were before a waiting *queue* committed, and the shop would sleep over its work.
@@ -92,6 +97,8 @@ class Leases:
             if not self.holds(lease):
                 return False
             found = self.engine.write(WORK, (lease.shop,))
+            for item in ran:
+                self.engine.write(last_run, item)
             next_work = NEVER if found[0][0] is None else found[0][0]
             return self.engine.count(RELEASE, (next_work, lease.shop, lease.fence)) == 1
 
@@ -118,6 +125,8 @@ class Leases:
         """
         sql = """
         UPDATE {ours}scheduler_shop SET next_work_at = {now} WHERE next_work_at > {now} AND lease_until <= {now}
-        AND shop IN (SELECT shop FROM {ours}scheduler_run WHERE status = 'queued' AND not_before <= {now})"""
+        AND shop IN (
+          SELECT shop FROM {ours}scheduler_run
+          WHERE finished_at IS NULL AND status = 'queued' AND not_before <= {now})"""
         with self.engine.transaction():
             return self.engine.count(sql)

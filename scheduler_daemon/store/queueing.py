@@ -121,10 +121,10 @@ class Queueing:
             return self.engine.count(sql, values) == 1
 
     def _move(self, batch: Sequence[tuple[SeenSchedule, Plan]]) -> set[str]:
-        typed = "" if self.engine.is_sqlite else "::timestamp"
-        first = f"(?{'' if self.engine.is_sqlite else '::text'}, ?{typed}, ?{typed}, ?{'' if self.engine.is_sqlite else '::boolean'})"
+        lite = self.engine.is_sqlite
+        first = "(?, ?, ?, ?)" if lite else "(?::text, ?::timestamp, ?::timestamp, ?::boolean)"
         rows = ", ".join([first] + ["(?, ?, ?, ?)"] * (len(batch) - 1))
-        same = "IS" if self.engine.is_sqlite else "IS NOT DISTINCT FROM"
+        same = "IS" if lite else "IS NOT DISTINCT FROM"
         sql = f"""
         UPDATE {{app}}"ReportSchedule" AS s SET "nextRunAt" = v.column2, "isActive" = v.column4
         FROM (VALUES {rows}) AS v

@@ -63,8 +63,7 @@ CREATE TABLE {ours}scheduler_run (
 );
 CREATE UNIQUE INDEX scheduler_run_occurrence ON {ours}scheduler_run (schedule_id, "trigger", occurrence_key);
 CREATE INDEX scheduler_run_waiting ON {ours}scheduler_run (shop, status, priority, due_at, id);
-CREATE INDEX scheduler_run_status ON {ours}scheduler_run (status, not_before);
-CREATE INDEX scheduler_run_finished ON {ours}scheduler_run (finished_at);
+CREATE INDEX scheduler_run_finished ON {ours}scheduler_run (finished_at, status);
 CREATE INDEX scheduler_run_schedule ON {ours}scheduler_run (schedule_id, due_at);
 CREATE TABLE {ours}scheduler_attempt (
   run_id VARCHAR(26) NOT NULL,

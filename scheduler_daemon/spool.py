@@ -1,0 +1,175 @@
+"""The folder of fetched rows and finished files: written once, read again by renderers, retries and children."""
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from .errors import RunError
+from .lib.files import fsync_folder, safe_name
+from .model import About, Column, ColumnKind, Period, ReportFile, Row, Run, Table
+
+ROWS = "rows.jsonl"
+HEADER = "table.json"
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledRows:
+    """The rows of a table on disk; each iteration reads them anew, one at a time."""
+
+    #: The file: a JSON array a line.
+    path: Path
+
+    def __iter__(self) -> Iterator[Row]:
+        loads = json.loads
+        with self.path.open(encoding="utf-8") as file:
+            for line in file:
+                yield loads(line)
+
+
+class Spool:
+    """One folder per run below *root*, readable by nobody else."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, run_id: str) -> Path:
+        """Return the run's folder, made when it is not there."""
+        folder = self.root / safe_name(run_id)
+        with _disk(folder):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return folder
+
+    def require_space(self, needed: int) -> None:
+        """Raise RunError `disk_full` where less than *needed* bytes are free."""
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        free = shutil.disk_usage(self.root).free
+        if free < needed:
+            message = f"Only {free // 1_000_000} MB are free in the spool {self.root}."
+            hint = "Make room, or set spool.dir; the report is tried again."
+            raise RunError(message, code="disk_full", hint=hint, retryable=True)
+
+    def write_rows(self, run_id: str, table: Table) -> Table:
+        """
+        Stream *table*'s rows to disk, counting them and summing the columns marked *total*.
+
+        Return the same table with rows that may be read again and again, its count and its totals right.
+        """
+        folder = self.folder(run_id)
+        summed = [(index, column.key) for index, column in enumerate(table.columns) if column.total]
+        sums = dict.fromkeys((key for _, key in summed), Decimal(0))
+        count = 0
+        encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+        with _disk(folder), (folder / ROWS).open("w", encoding="utf-8") as file:
+            for row in table.rows:
+                file.write(encode(list(row)) + "\n")
+                count += 1
+                for index, key in summed:
+                    cell = row[index]
+                    if cell is not None:
+                        sums[key] += Decimal(str(cell))
+        totals = {key: str(value) for key, value in sums.items()}
+        about = replace(table.about, row_count=count, totals=totals)
+        made = Table(table.columns, SpooledRows(folder / ROWS), about)
+        with _disk(folder):
+            (folder / HEADER).write_text(header_to_json(made), encoding="utf-8")
+        return made
+
+    def temp_path(self, run_id: str, extension: str) -> Path:
+        """Return where a renderer may write the run's file before it is finished."""
+        return self.folder(run_id) / f".making.{extension}"
+
+    def finish_file(self, run_id: str, temp: Path, name: str, media_type: str, table: Table) -> ReportFile:
+        """Make *temp* durable under the name people see; return it with its size and digest."""
+        target = self.folder(run_id) / safe_name(name)
+        digest, size = sha256(), 0
+        with _disk(temp), temp.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+                size += len(block)
+            os.fsync(file.fileno())
+            temp.replace(target)
+            fsync_folder(target.parent)
+        return ReportFile(target, target.name, media_type, size, digest.hexdigest(), table.about, table.columns)
+
+    def relative(self, file: ReportFile) -> str:
+        """Return the file's path as the ledger holds it."""
+        return str(file.path.relative_to(self.root))
+
+    def open_file(self, run: Run, media_type: str) -> ReportFile:
+        """Return the finished file of an earlier attempt; raise RunError `spool_missing` unless it is the same bytes."""
+        path = (self.root / (run.spool_path or "-")).resolve()
+        inside = path.is_relative_to(self.root.resolve())
+        header = path.parent / HEADER
+        if not (run.spool_path and inside and path.is_file() and header.is_file()):
+            raise RunError(f"The file of run {run.id} is no longer in the spool.", code="spool_missing")
+        with path.open("rb") as file:
+            digest, size = sha256(), 0
+            while block := file.read(1 << 20):
+                digest.update(block)
+                size += len(block)
+        if digest.hexdigest() != run.sha256:
+            raise RunError(f"The file of run {run.id} in the spool was changed.", code="spool_missing")
+        table = open_table(path.parent)
+        return ReportFile(path, path.name, media_type, size, digest.hexdigest(), table.about, table.columns)
+
+    def discard_rows(self, run_id: str) -> None:
+        """Remove the run's rows once its file is made."""
+        (self.folder(run_id) / ROWS).unlink(missing_ok=True)
+
+    def sweep(self, keep: timedelta, now: datetime, keep_runs: set[str]) -> int:
+        """Remove the folders of runs that ended longer than *keep* ago; return their number."""
+        removed = 0
+        if not self.root.is_dir():
+            return 0
+        for folder in self.root.iterdir():
+            if folder.name in keep_runs or not folder.is_dir():
+                continue
+            if now.timestamp() - folder.stat().st_mtime > keep.total_seconds():
+                shutil.rmtree(folder, ignore_errors=True)
+                removed += 1
+        return removed
+
+
+def header_to_json(table: Table) -> str:
+    """Return the columns and facts of *table* as JSON, for another process or a later attempt."""
+    about = asdict(table.about) | {"totals": dict(table.about.totals)}
+    columns = [[c.key, c.title, c.kind.value, c.total, c.currency] for c in table.columns]
+    return json.dumps({"columns": columns, "about": about}, ensure_ascii=False, default=datetime.isoformat)
+
+
+def open_table(folder: Path) -> Table:
+    """Return the table that `Spool.write_rows` left in *folder*."""
+    data = json.loads((folder / HEADER).read_text(encoding="utf-8"))
+    columns = tuple(Column(key, title, ColumnKind(kind), total, cur) for key, title, kind, total, cur in data["columns"])
+    return Table(columns, SpooledRows(folder / ROWS), _about(data["about"]))
+
+
+def _about(data: dict[str, Any]) -> About:
+    period = data.pop("period")
+    for name in ("due_at", "made_at", "complete_until"):
+        data[name] = None if data[name] is None else datetime.fromisoformat(data[name])
+    start, end = (datetime.fromisoformat(period[name]) for name in ("start", "end"))
+    span = Period(period["name"], start, end, period["zone"])
+    return About(**(data | {"notes": tuple(data["notes"])}), period=span)
+
+
+@contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            hint = "Make room on the spool's disk; the report is tried again."
+            message = f"There is no space left for {path}."
+            raise RunError(message, code="disk_full", hint=hint, retryable=True) from error
+        raise

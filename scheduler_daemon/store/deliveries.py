@@ -1,0 +1,74 @@
+"""
+The outbox: one row for each recipient of a run, written before anything is sent.
+
+`pending -> sending` is committed before the channel is asked, and its answer is committed after. What is found in
+`sending` later may have gone out (DESIGN 6).
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+
+from ..errors import LeaseLost
+from ..lib.clock import to_ms
+from ..model import Delivery, DeliveryState, Lease, Receipt
+from .engine import Engine
+from .leases import Leases
+from .rows import DELIVERY_COLUMNS, delivery_from_row
+
+BEGIN = """
+UPDATE {ours}scheduler_delivery SET state = 'sending', attempts = attempts + 1, updated_at = {now}
+WHERE id = ? AND state = 'pending'"""
+
+END = """
+UPDATE {ours}scheduler_delivery SET state = ?, receipt = ?, error_code = ?, error = ?, not_before = ?,
+  updated_at = {now}
+WHERE id = ? AND state = 'sending'"""
+
+
+class Deliveries:
+    """What a holder may write about the deliveries of its run."""
+
+    def __init__(self, engine: Engine, leases: Leases) -> None:
+        self.engine = engine
+        self.leases = leases
+
+    def of_run(self, run_id: str) -> list[Delivery]:
+        """Return the run's deliveries, in the order of their making."""
+        sql = f"SELECT {DELIVERY_COLUMNS} FROM {{ours}}scheduler_delivery WHERE run_id = ? ORDER BY id"
+        return [delivery_from_row(row) for row in self.engine.read(sql, (run_id,))]
+
+    def begin(self, lease: Lease, delivery: Delivery) -> None:
+        """Commit that *delivery* is about to be sent; raise LeaseLost where that is no longer ours to do."""
+        with self.engine.transaction():
+            if not self.leases.holds(lease) or self.engine.count(BEGIN, (delivery.id,)) != 1:
+                raise LeaseLost(f"Delivery {delivery.id} is no longer ours.")
+
+    def end(
+        self,
+        lease: Lease,
+        delivery: Delivery,
+        state: DeliveryState,
+        *,
+        receipt: Receipt | None = None,
+        error: tuple[str, str] | None = None,
+        not_before: datetime | None = None,
+    ) -> None:
+        """Commit how the sending of *delivery* ended; raise LeaseLost where a new holder has judged it."""
+        code, sentence = error if error else (None, None)
+        facts = None if receipt is None else json.dumps(dict(receipt.facts), ensure_ascii=False)
+        wait = 0 if not_before is None else to_ms(not_before)
+        with self.engine.transaction():
+            values = (state.value, facts, code, sentence, wait, delivery.id)
+            if not self.leases.holds(lease) or self.engine.count(END, values) != 1:
+                raise LeaseLost(f"Delivery {delivery.id} is no longer ours.")
+
+    def give_up(self, lease: Lease, deliveries: Sequence[Delivery]) -> None:
+        """Commit that what is still `pending` of these will not be tried again."""
+        sql = """UPDATE {ours}scheduler_delivery SET state = 'failed', updated_at = {now}
+        WHERE id = ? AND state = 'pending'"""
+        with self.engine.transaction():
+            if not self.leases.holds(lease):
+                raise LeaseLost(f"The lease on {lease.shop} went to another holder.")
+            for item in deliveries:
+                self.engine.write(sql, (item.id,))

@@ -1,0 +1,135 @@
+"""
+The app's `Session` rows: offline tokens, read as Secrets, renewed once per shop at a time.
+
+A renewal holds the row's lock (PostgreSQL), or a file lock of its own beside an SQLite database: SQLite has no row
+locks, and its one write lock must not be held while Shopify is asked. Whoever comes second reads the row again and
+finds the new pair.
+"""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from ..errors import SessionError
+from ..lib.secret import Secret
+from ..model import Access, StoredSession
+from .engine import Engine
+from .moments import Style, decode, encode
+
+COLUMNS = '"shop", "accessToken", "expires", "refreshToken", "refreshTokenExpires", "scope", "state"'
+#: Marks sessions whose token is asked for with client id and secret; the column is empty for all others.
+CLIENT_STATE = "client_credentials"
+
+Renewal = Callable[[StoredSession], StoredSession]
+
+
+class Sessions:
+    """Offline sessions by shop."""
+
+    def __init__(self, engine: Engine, style: Style) -> None:
+        self.engine = engine
+        self.style = style
+
+    def find(self, shop: str) -> StoredSession | None:
+        """Return the shop's offline session; None where there is none. Online sessions are never looked at."""
+        return self._read(shop, "")
+
+    def _read(self, shop: str, lock: str) -> StoredSession | None:
+        offline = '"isOnline" = 0' if self.engine.is_sqlite else 'NOT "isOnline"'
+        sql = f'SELECT {COLUMNS} FROM {{app}}"Session" WHERE "id" = ? AND {offline}{lock}'
+        rows = (self.engine.write if lock else self.engine.read)(sql, (f"offline_{shop}",))
+        if not rows or not rows[0][1]:
+            return None
+        return _from_row(rows[0])
+
+    def need(self, shop: str) -> StoredSession:
+        """Return the shop's offline session; raise SessionError `no_session` where there is none."""
+        found = self.find(shop)
+        if found is None:
+            raise SessionError(
+                f"{shop} has no offline session.",
+                hint=f"Open the app in the shop once, or run: scheduler shops add {shop}",
+            )
+        return found
+
+    def save(self, session: StoredSession) -> None:
+        """Write *session* as the app would: one row, id `offline_{shop}`; the token pair in one statement."""
+        state = CLIENT_STATE if session.access is Access.CLIENT else ""
+        refresh = None if session.refresh_token is None else session.refresh_token.reveal()
+        values = (
+            f"offline_{session.shop}",
+            session.shop,
+            state,
+            False,
+            ",".join(session.scopes) or None,
+            encode(session.expires_at, self.style),
+            session.token.reveal(),
+            refresh,
+            encode(session.refresh_expires_at, self.style),
+        )
+        sql = """
+        INSERT INTO {app}"Session"
+          ("id", "shop", "state", "isOnline", "scope", "expires", "accessToken", "refreshToken", "refreshTokenExpires")
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT ("id") DO UPDATE SET "scope" = excluded."scope", "expires" = excluded."expires",
+          "accessToken" = excluded."accessToken", "refreshToken" = excluded."refreshToken",
+          "refreshTokenExpires" = excluded."refreshTokenExpires", "state" = excluded."state\""""
+        self.engine.write(sql, values)
+
+    def renew(self, shop: str, renewal: Renewal, *, unless: Callable[[StoredSession], bool]) -> StoredSession:
+        """
+        Return the shop's session, renewed by *renewal* unless *unless* is content with what the row says by now.
+
+        One renewal per shop at a time, over threads and processes; the new pair is committed before anyone uses it.
+        Raise SessionError, or what *renewal* raises: then the old pair stands.
+        """
+        with self._locked(shop) as lock:
+            current = self._read(shop, lock)
+            if current is None:
+                raise SessionError(f"{shop} has no offline session.", hint=f"Run: scheduler shops add {shop}")
+            if unless(current):
+                return current
+            renewed = renewal(current)
+            kept = renewed if renewed.scopes else replace(renewed, scopes=current.scopes)
+            self.save(kept)
+            return kept
+
+    @contextmanager
+    def _locked(self, shop: str) -> Iterator[str]:
+        if not self.engine.is_sqlite:
+            with self.engine.transaction():
+                yield " FOR UPDATE"
+            return
+        name = sha256(shop.encode()).hexdigest()[:16]
+        fd = os.open(f"{self.engine.target.path}.token-{name}", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield ""
+        finally:
+            os.close(fd)
+
+
+def _from_row(row: Any) -> StoredSession:
+    refresh = Secret(row[3]) if row[3] else None
+    access = Access.CLIENT if row[6] == CLIENT_STATE else (Access.EXPIRING if refresh else Access.TOKEN)
+    return StoredSession(
+        shop=row[0],
+        token=Secret(row[1]),
+        expires_at=_moment(row[2]),
+        refresh_token=refresh,
+        refresh_expires_at=_moment(row[4]),
+        scopes=tuple(item.strip() for item in (row[5] or "").split(",") if item.strip()),
+        access=access,
+    )
+
+
+def _moment(value: Any) -> datetime | None:
+    try:
+        return decode(value)
+    except (ValueError, TypeError, OverflowError):
+        return None  # unreadable: treated as a token without an end; Shopify's 401 then says the truth
