@@ -6,34 +6,18 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from .errors import RunError
 from .lib.files import fsync_folder, safe_name
-from .model import About, Column, ColumnKind, Period, ReportFile, Row, Run, Table
+from .model import ReportFile, Run, Table
+from .tablefile import HEADER, ROWS, SpooledRows, header_to_json, open_table
 
-ROWS = "rows.jsonl"
-HEADER = "table.json"
 FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-@dataclass(frozen=True, slots=True)
-class SpooledRows:
-    """The rows of a table on disk; each iteration reads them anew, one at a time."""
-
-    #: The file: a JSON array a line.
-    path: Path
-
-    def __iter__(self) -> Iterator[Row]:
-        loads = json.loads
-        with self.path.open(encoding="utf-8") as file:
-            for line in file:
-                yield loads(line)
 
 
 class Spool:
@@ -106,7 +90,7 @@ class Spool:
         return str(file.path.relative_to(self.root))
 
     def open_file(self, run: Run, media_type: str) -> ReportFile:
-        """Return the finished file of an earlier attempt; raise RunError `spool_missing` unless it is the same bytes."""
+        """Return the file of an earlier attempt; raise RunError `spool_missing` unless it is the same bytes."""
         path = (self.root / (run.spool_path or "-")).resolve()
         inside = path.is_relative_to(self.root.resolve())
         header = path.parent / HEADER
@@ -138,29 +122,6 @@ class Spool:
                 shutil.rmtree(folder, ignore_errors=True)
                 removed += 1
         return removed
-
-
-def header_to_json(table: Table) -> str:
-    """Return the columns and facts of *table* as JSON, for another process or a later attempt."""
-    about = asdict(table.about) | {"totals": dict(table.about.totals)}
-    columns = [[c.key, c.title, c.kind.value, c.total, c.currency] for c in table.columns]
-    return json.dumps({"columns": columns, "about": about}, ensure_ascii=False, default=datetime.isoformat)
-
-
-def open_table(folder: Path) -> Table:
-    """Return the table that `Spool.write_rows` left in *folder*."""
-    data = json.loads((folder / HEADER).read_text(encoding="utf-8"))
-    columns = tuple(Column(key, title, ColumnKind(kind), total, cur) for key, title, kind, total, cur in data["columns"])
-    return Table(columns, SpooledRows(folder / ROWS), _about(data["about"]))
-
-
-def _about(data: dict[str, Any]) -> About:
-    period = data.pop("period")
-    for name in ("due_at", "made_at", "complete_until"):
-        data[name] = None if data[name] is None else datetime.fromisoformat(data[name])
-    start, end = (datetime.fromisoformat(period[name]) for name in ("start", "end"))
-    span = Period(period["name"], start, end, period["zone"])
-    return About(**(data | {"notes": tuple(data["notes"])}), period=span)
 
 
 @contextmanager

@@ -53,7 +53,10 @@ class History:
         FROM {ours}scheduler_attempt WHERE run_id = ? ORDER BY number"""
         return [
             Attempt(
-                *row[:4],
+                run_id=row[0],
+                number=row[1],
+                holder=row[2],
+                fence=row[3],
                 started_at=from_ms(row[4]),
                 finished_at=moment(row[5]),
                 status=row[6],

@@ -1,0 +1,33 @@
+"""What a channel is."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..model import About, Receipt, Recipient, ReportFile
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What is handed over: one file, with what must be said about it."""
+
+    #: The finished file.
+    file: ReportFile
+    #: The facts of it.
+    about: About
+    #: All recipients of the run on this channel, for the To and Cc headers.
+    recipients: tuple[Recipient, ...]
+    #: Mail address of the owner; empty where there is none.
+    reply_to: str = ""
+
+
+class Channel(Protocol):
+    """Hands a file over to one recipient at a time; one class a kind."""
+
+    #: Whether the receiver recognises a repeat by its key, so that a second sending does no harm.
+    idempotent: bool
+
+    def deliver(self, parcel: Parcel, recipient: Recipient, key: str) -> Receipt:
+        """Hand over; raise DeliveryError, `ambiguous` where it may have gone out all the same."""
+
+    def close(self) -> None:
+        """Let go of connections."""

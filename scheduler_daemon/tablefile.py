@@ -1,0 +1,52 @@
+"""A table on disk: its header as JSON, its rows as a JSON array a line."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from .model import About, Column, ColumnKind, Period, Row, Table
+
+ROWS = "rows.jsonl"
+HEADER = "table.json"
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledRows:
+    """The rows of a table on disk; each iteration reads them anew, one at a time."""
+
+    #: The file: a JSON array a line.
+    path: Path
+
+    def __iter__(self) -> Iterator[Row]:
+        loads = json.loads
+        with self.path.open(encoding="utf-8") as file:
+            for line in file:
+                yield loads(line)
+
+
+def header_to_json(table: Table) -> str:
+    """Return the columns and facts of *table* as JSON, for another process or a later attempt."""
+    about = asdict(table.about) | {"totals": dict(table.about.totals)}
+    columns = [[c.key, c.title, c.kind.value, c.total, c.currency] for c in table.columns]
+    return json.dumps({"columns": columns, "about": about}, ensure_ascii=False, default=datetime.isoformat)
+
+
+def open_table(folder: Path) -> Table:
+    """Return the table that `Spool.write_rows` left in *folder*."""
+    data = json.loads((folder / HEADER).read_text(encoding="utf-8"))
+    columns = tuple(
+        Column(key, title, ColumnKind(kind), total, cur) for key, title, kind, total, cur in data["columns"]
+    )
+    return Table(columns, SpooledRows(folder / ROWS), _about(data["about"]))
+
+
+def _about(data: dict[str, Any]) -> About:
+    period = data.pop("period")
+    for name in ("due_at", "made_at", "complete_until"):
+        data[name] = None if data[name] is None else datetime.fromisoformat(data[name])
+    start, end = (datetime.fromisoformat(period[name]) for name in ("start", "end"))
+    span = Period(period["name"], start, end, period["zone"])
+    return About(**(data | {"notes": tuple(data["notes"])}), period=span)
