@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from email.generator import BytesGenerator
+from email.policy import SMTP
 from io import BytesIO
 from typing import Literal
 
@@ -53,7 +54,7 @@ class Email:
         server = self._connected()
         utf8 = not recipient.address.isascii()
         buffer = BytesIO()
-        BytesGenerator(buffer, policy=message.policy.clone(utf8=utf8)).flatten(message)
+        BytesGenerator(buffer, policy=SMTP.clone(utf8=utf8)).flatten(message)
         data = smtplib._quote_periods(buffer.getvalue())  # type: ignore[attr-defined]
         self._check_size(server, len(data), parcel)
         try:

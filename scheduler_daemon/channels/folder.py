@@ -120,8 +120,3 @@ def file_name(template: str, parcel: Parcel) -> str:
     }
     made = FIELD.sub(lambda found: safe_name(values[found[1]]), template)
     return "/".join(safe_name(part, 200) for part in made.split("/") if part not in ("", ".", ".."))
-
-
-def folder_name(recipient: Recipient) -> str:
-    """Return the folder recipient's name for people."""
-    return recipient.address

@@ -46,3 +46,12 @@ def say_length(length: timedelta) -> str:
 def plural(number: int, noun: str) -> str:
     """Return *number* with *noun*, an ``s`` added unless it is one: ``1 report``, ``0 reports``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+#: What looks like a Shopify token, a bearer token, or user and password in a URL; never by length.
+SECRETS = re.compile(r"shp(?:at|ca|pa|ss|ua|rt)_[A-Za-z0-9_-]{6,}|(?<=Bearer )\S+|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)")
+
+
+def redact(text: str) -> str:
+    """Return *text* without anything that looks like a token or a password."""
+    return SECRETS.sub("****", text)

@@ -1,0 +1,165 @@
+"""Every option, described once: this feeds reading, checking, the example file and the README's table."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from ..channels.email import Options as EmailSection
+from ..channels.folder import Options as FolderSection
+from ..lib.options import Length, SecretText
+from ..recurrence import read_cron
+
+
+class Section(BaseModel):
+    """A section of the configuration; unknown keys are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+
+class Daemon(Section):
+    """`[daemon]`: the loop."""
+
+    check_every: str = Field("5m", description="How often to check: a length like 5m, or five-field cron text.")
+    timezone: str = Field("", description="Zone in which cron text of check_every is read; empty is the host's.")
+    wake: Literal["due", "check"] = Field("due", description="Start reports at their moment, or only at checks.")
+    start_delay: Length = Field(timedelta(seconds=5), description="How long after the start the first check is made.")
+    peek: Length = Field(timedelta(seconds=1), description="How often to look for changes between checks.")
+    workers: int = Field(8, ge=1, le=256, description="How many shops are worked on at the same time.")
+    drain: Length = Field(timedelta(seconds=20), description="How long running reports may take to finish at a stop.")
+    lease: Length = Field(timedelta(seconds=60), description="How long a shop stays ours without a heartbeat.")
+    beat: Length = Field(timedelta(seconds=15), description="How often a lease is extended.")
+    max_per_claim: int = Field(20, ge=1, description="Reports of one shop after which waiting shops get their turn.")
+    deadline: Length = Field(timedelta(minutes=30), description="How long one attempt of a report may take.")
+
+    @field_validator("check_every")
+    @classmethod
+    def _readable(cls, value: str) -> str:
+        from ..errors import UsageError
+        from ..lib.words import parse_length
+
+        try:
+            length = parse_length(value)
+        except ValueError:
+            try:
+                read_cron(value)
+            except UsageError as error:
+                raise ValueError(f"{value!r} is neither a length like 5m nor cron text: {error.message}") from None
+            return value
+        if not timedelta(seconds=1) <= length <= timedelta(days=1):
+            raise ValueError(f"{value!r} is not between 1s and 1d")
+        return value
+
+
+class Delivery(Section):
+    """`[delivery]`: whether reports leave this machine."""
+
+    mode: Literal["", "hold", "redirect", "live"] = Field(
+        "", description="hold, redirect or live; empty is what the database remembers (go-live changes it)."
+    )
+    redirect_to: str = Field("", description="Where all mail goes in the mode redirect.")
+
+
+class Notices(Section):
+    """`[notices]`: who is told of trouble."""
+
+    to: str = Field("", description="Mail address that is told of trouble where a schedule has no owner.")
+
+
+class Database(Section):
+    """`[database]`: where schedules and the ledger are."""
+
+    url: SecretText | None = Field(None, description="Its URL; DATABASE_URL is taken where this is unset.")
+
+
+class State(Section):
+    """`[state]`: the state file."""
+
+    file: Path | None = Field(None, description="Where the daemon writes its status.")
+    max_age: Length = Field(timedelta(minutes=15), description="How old a check may be before status says stale.")
+
+
+class SpoolSection(Section):
+    """`[spool]`: fetched rows and finished files."""
+
+    dir: Path | None = Field(None, description="The folder.")
+    keep: Length = Field(timedelta(days=7), description="How long files of finished runs stay.")
+
+
+class HistorySection(Section):
+    """`[history]`: the ledger."""
+
+    keep: Length = Field(timedelta(days=400), description="How long finished runs stay.")
+
+
+class Shopify(Section):
+    """`[shopify]`: the Admin API."""
+
+    api_version: str = Field("2026-10", pattern=r"^\d{4}-\d{2}$|^unstable$", description="Version of the Admin API.")
+    base_url: str = Field("https://{shop}", description="Where a shop's API is; {shop} becomes its domain.")
+    timeout: Length = Field(timedelta(seconds=60), description="The longest time for one request, reading included.")
+    share: float = Field(1.0, gt=0, le=1, description="The share of the rate limit that reports may use.")
+    client_id: str = Field("", description="The app's client id, for tokens that are renewed.")
+    client_secret: SecretText | None = Field(None, description="The app's client secret.")
+    proxy: str = Field("", description="HTTP proxy for the API.")
+    ca_file: str = Field("", description="File with the certificates to trust instead of the system's.")
+
+    @field_validator("base_url")
+    @classmethod
+    def _has_shop(cls, value: str) -> str:
+        if "{shop}" not in value:
+            raise ValueError(f"{value!r} does not contain {{shop}}")
+        return value
+
+
+class Retry(Section):
+    """`[retry]`: how failed attempts are repeated."""
+
+    attempts: int = Field(5, ge=1, le=100, description="Attempts in all, the first included.")
+    base: Length = Field(timedelta(seconds=30), description="The longest wait after the first failure.")
+    cap: Length = Field(timedelta(minutes=30), description="The longest wait ever.")
+
+
+class Log(Section):
+    """`[log]`: what is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least level that is written.")
+    format: Literal["auto", "console", "json"] = Field("auto", description="Console on a terminal, JSON elsewhere.")
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    daemon: Daemon = Field(default_factory=Daemon)
+    delivery: Delivery = Field(default_factory=Delivery)
+    notices: Notices = Field(default_factory=Notices)
+    types: dict[str, str] = Field(
+        default_factory=dict, description="The app's report types, each mapped to one of ours."
+    )
+    database: Database = Field(default_factory=Database)
+    state: State = Field(default_factory=State)
+    spool: SpoolSection = Field(default_factory=SpoolSection)
+    history: HistorySection = Field(default_factory=HistorySection)
+    shopify: Shopify = Field(default_factory=Shopify)
+    retry: Retry = Field(default_factory=Retry)
+    email: EmailSection | None = None
+    folder: FolderSection | None = None
+    log: Log = Field(default_factory=Log)
+
+    #: The file it was read from, None where there was none.
+    source: Path | None = Field(None, exclude=True)
+    #: Where each value came from, by key path.
+    origin: dict[str, str] = Field(default_factory=dict, exclude=True)
+
+    @property
+    def state_file(self) -> Path:
+        """Where the state file is."""
+        assert self.state.file is not None
+        return self.state.file
+
+    @property
+    def spool_dir(self) -> Path:
+        """Where the spool is."""
+        assert self.spool.dir is not None
+        return self.spool.dir

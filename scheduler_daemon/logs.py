@@ -1,0 +1,111 @@
+"""The log: structlog events with stable names; the console shows their sentence, JSON their fields."""
+
+import sys
+from collections.abc import MutableMapping
+from typing import Any, TextIO
+
+from .lib.secret import Secret
+from .lib.words import redact
+
+#: Every event and its sentence. The first fifteen are those of the service that this daemon takes over from.
+EVENTS = {
+    "daemon_starting": "Starting background scheduler...",
+    "daemon_started": "Background scheduler started (runs {every})",
+    "daemon_stopping": "Stopping background scheduler...",
+    "daemon_stopped": "Background scheduler stopped",
+    "check_triggered": "Manual trigger requested",
+    "check_started": "Checking for scheduled reports...",
+    "check_found": "Found {reports} due to run",
+    "check_grouped": "Processing reports for {shops}",
+    "check_idle": "No reports due to run",
+    "shop_started": "Executing {reports} for {shop}",
+    "run_started": "Executing report: {name} ({schedule})",
+    "shop_finished": "Completed for {shop}: {succeeded} succeeded, {failed} failed{others}",
+    "shop_busy": "Skipping {shop} - already running",
+    "session_missing": "No session found for shop: {shop}",
+    "shop_failed": "Error executing reports for {shop}: {error}",
+    "check_failed": "Error checking for scheduled reports: {error}",
+    "run_finished": "Report {name} of {shop}: {status}{why}",
+    "run_retry": "Report {name} of {shop} is tried again at {at}: {error}",
+    "run_adopted": "Report {run} of {shop} was taken back from a lost process: {status}",
+    "schedule_refused": "Schedule {name} of {shop} cannot be read: {error}",
+    "schedule_note": "Schedule {name} of {shop}: {note}",
+    "lease_lost": "The lease on {shop} went to another holder; its results were thrown away",
+    "database_back": "The database answers again",
+    "clock_jumped": "The clock jumped by {seconds} s",
+    "delivery_held": "Delivery is on hold: {due} due, nothing is queued or sent. Next: scheduler go-live",
+    "config_reloaded": "The configuration was read again",
+    "config_refused": "The configuration was not taken: {error}",
+    "state_unwritable": "The state file cannot be written: {error}",
+    "daemon_leaves": "Leaving at once; unfinished reports are taken up when their leases end",
+}
+
+
+def configure(level: str = "info", format: str = "auto", stream: TextIO | None = None) -> None:
+    """Set the log up: *format* console, json, or auto (console on a terminal)."""
+    import structlog
+
+    out = stream or sys.stderr
+    console = format == "console" or (format == "auto" and out.isatty())
+    number = {"debug": 10, "info": 20, "warning": 30, "error": 40}[level]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            _redact_all,
+            _sentence if console else structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _line if console else structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=lambda *_: _Printer(out),
+        cache_logger_on_first_use=False,
+    )
+
+
+def say(event: str, /, level: str = "info", **fields: Any) -> None:
+    """Log *event* with its fields; never raises, whatever the stream says."""
+    import structlog
+
+    assert event in EVENTS, event
+    getattr(structlog.get_logger(), level)(event, **fields)
+
+
+class _Printer:
+    """Writes lines; a full disk or a closed pipe must not stop a report."""
+
+    def __init__(self, out: TextIO) -> None:
+        self.out = out
+
+    def msg(self, message: str) -> None:
+        try:
+            self.out.write(message + "\n")
+            self.out.flush()
+        except (OSError, ValueError):
+            return
+
+    debug = info = warning = error = critical = msg
+
+
+def _redact_all(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key, value in event.items():
+        if isinstance(value, Secret):
+            event[key] = "****"
+        elif isinstance(value, str):
+            event[key] = redact(value)
+    return event
+
+
+class _Blanks(dict[str, Any]):
+    def __missing__(self, key: str) -> str:
+        return ""
+
+
+def _sentence(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    name = str(event["event"])
+    event["event"] = EVENTS.get(name, name).format_map(_Blanks(event))
+    return event
+
+
+def _line(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
+    mark = "" if event["level"] in ("info", "debug") else f"{event['level'].upper()} "
+    return f"[Scheduler] {mark}{event['event']}"

@@ -1,0 +1,1 @@
+"""One shop's Admin API: its access, its queries, its rate."""

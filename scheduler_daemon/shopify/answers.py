@@ -1,0 +1,82 @@
+"""What Shopify's refusals mean: each turned into an error with a code, a sentence and a way out."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from ..errors import RunError, SessionError, SourceError
+from ..lib.words import redact
+
+TOKEN_HINT = "Open the app in the shop once, or store a new token: scheduler shops add {shop}"
+
+#: HTTP status to (code, sentence, retryable); Shopify docs: response codes; 402 can be a blip (notes on Shopify, 2.4).
+STATUSES: dict[int, tuple[str, str, bool]] = {
+    402: ("shop_frozen", "{shop} is frozen: its owner has to pay Shopify", True),
+    404: ("shop_not_found", "Shopify knows no shop {shop}", False),
+    423: ("shop_frozen", "{shop} is locked by Shopify", False),
+    430: ("shop_unavailable", "Shopify rejected the request for {shop} as unsafe", True),
+}
+
+
+def refusal(shop: str, status: int, text: str, request_id: str) -> RunError:
+    """Return the error for an answer with HTTP *status*; *text* is its body, of which little is shown."""
+    tail = f" (request {request_id})" if request_id else ""
+    if status == 401:
+        hint = TOKEN_HINT.format(shop=shop)
+        return SessionError(f"Shopify refused the token of {shop}{tail}.", code="token_refused", hint=hint)
+    if status == 403 and "on-expiring" in text:
+        hint = "Public apps need expiring tokens since 2027-01-01: open the app in the shop once."
+        return SessionError(f"Shopify no longer takes the token of {shop}{tail}.", code="token_refused", hint=hint)
+    if status == 403:
+        return SourceError(
+            f"Shopify does not give access to {shop}{tail}: {excerpt(text)}",
+            code="scope_missing",
+            hint=f"See what the token may do: scheduler shops check {shop}",
+        )
+    code, sentence, retryable = STATUSES.get(status, ("shop_unavailable", "Shopify failed for {shop}", True))
+    if status == 400:
+        code, sentence, retryable = "query_refused", "Shopify did not understand the request for {shop}", False
+    return SourceError(f"{sentence.format(shop=shop)}: HTTP {status}{tail}.", code=code, retryable=retryable)
+
+
+def graphql_error(shop: str, errors: Any, request_id: str) -> RunError:
+    """Return the error for the `errors` of an answer: a list, a text or an object."""
+    first = errors[0] if isinstance(errors, list) and errors else errors
+    extensions = first.get("extensions") or {} if isinstance(first, Mapping) else {}
+    text = str(first.get("message", first)) if isinstance(first, Mapping) else str(first)
+    code = str(extensions.get("code", ""))
+    tail = f" (request {request_id})" if request_id else ""
+    if code == "ACCESS_DENIED" or "not approved to access" in text:
+        needed = extensions.get("requiredAccess") or excerpt(text)
+        hint = "Grant the scope to the app, or leave out the column that needs it."
+        return SourceError(f"The token of {shop} lacks access: {needed}{tail}", code="scope_missing", hint=hint)
+    if code == "MAX_COST_EXCEEDED":
+        return SourceError(f"One query for {shop} costs too much: {excerpt(text)}", code="query_too_costly")
+    if code == "SHOP_INACTIVE":
+        return SourceError(f"{shop} is inactive.", code="shop_frozen")
+    if code in ("INTERNAL_SERVER_ERROR", "TIMEOUT", ""):
+        known = isinstance(errors, list) and bool(code)
+        return SourceError(
+            f"Shopify failed for {shop}: {excerpt(text)}{tail}", retryable=known, code="shop_unavailable"
+        )
+    return SourceError(f"Shopify refused the query for {shop}: {excerpt(text)}{tail}", code="query_refused")
+
+
+def excerpt(text: str) -> str:
+    """Return the beginning of a foreign text, one line, without secrets."""
+    return redact(" ".join(text.split()))[:200]
+
+
+def retry_after(header: str | None, now: datetime) -> float:
+    """Return the seconds of a `Retry-After` header (a number or a date); 2 for anything unreadable."""
+    if not header:
+        return 2.0
+    try:
+        return max(0.0, float(header))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(header) - now).total_seconds())
+    except (ValueError, TypeError):
+        return 2.0

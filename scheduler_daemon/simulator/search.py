@@ -1,0 +1,70 @@
+"""The search syntax of `orders(query:)`, as far as reports use it (Shopify docs: API search syntax)."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+TERM = re.compile(r"""(-?)(\w+):(>=|<=|>|<)?('[^']*'|"[^"]*"|\S+)""")
+MOMENTS = {"created_at": "created", "processed_at": "created", "updated_at": "updated"}
+COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    ">=": lambda a, b: a >= b,
+    ">": lambda a, b: a > b,
+    "<=": lambda a, b: a <= b,
+    "<": lambda a, b: a < b,
+    "": lambda a, b: a == b,
+}
+
+Test = Callable[[dict[str, Any]], bool]
+
+
+def read_query(text: str) -> tuple[list[tuple[str, str, datetime]], list[Test]]:
+    """
+    Return the bounds on moments (field, comparison, moment) and the other tests on an order; all must hold.
+
+    Raise ValueError for a term that Shopify's reports search does not have.
+    """
+    bounds: list[tuple[str, str, datetime]] = []
+    tests: list[Test] = []
+    for minus, field, comparison, quoted in TERM.findall(text or ""):
+        value = quoted.strip("'\"")
+        if field in MOMENTS:
+            bounds.append((MOMENTS[field], comparison, datetime.fromisoformat(value)))
+        else:
+            test = _test(field, value)
+            tests.append(_opposite(test) if minus else test)
+    return bounds, tests
+
+
+def _opposite(test: Test) -> Test:
+    return lambda order: not test(order)
+
+
+def _test(field: str, value: str) -> Test:
+    low = value.lower()
+    tests: dict[str, Test] = {
+        "test": lambda order: order["test"] is (low == "true"),
+        "tag": lambda order: low in [tag.lower() for tag in order["tags"]],
+        "source_name": lambda order: str(order["channel"]) == low,
+        "status": lambda order: low in ("any", "cancelled" if order["cancelled"] else "open"),
+        "financial_status": lambda order: financial_status(order).lower() == low,
+        "fulfillment_status": lambda order: low in ("shipped", "fulfilled"),
+        "name": lambda order: order_name(order).lower() == low,
+        "id": lambda order: str(order["number"] + 1) == low,
+    }
+    if field not in tests:
+        raise ValueError(f"Invalid search field: {field}")
+    return tests[field]
+
+
+def financial_status(order: dict[str, Any]) -> str:
+    """Return the status that Shopify would show."""
+    if not order["refunds"]:
+        return "PAID"
+    back = sum(item["quantity"] for refund in order["refunds"] for item in refund["lines"])
+    return "REFUNDED" if back == sum(line["quantity"] for line in order["lines"]) else "PARTIALLY_REFUNDED"
+
+
+def order_name(order: dict[str, Any]) -> str:
+    """Return the order's name, "#1001" for the first."""
+    return f"#{order['number'] + 1001}"

@@ -1,0 +1,131 @@
+"""The server: many invented shops on one port, each below its own domain: ``http://127.0.0.1:PORT/{shop}``."""
+
+import json
+import socket
+import threading
+import uuid
+from collections.abc import Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+from urllib.parse import parse_qs
+
+from . import faults, tokens
+from .shop import SimShop
+
+
+class Simulator:
+    """A running simulator; use it as a context manager."""
+
+    def __init__(self, shops: Sequence[SimShop], port: int = 0) -> None:
+        self.shops = {shop.domain: shop for shop in shops}
+        self._server = _Server(("127.0.0.1", port), _Handler)
+        self._server.simulator = self
+        self.port = self._server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.base_url = f"{self.url}/{{shop}}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+
+    def shop(self, domain: str) -> SimShop:
+        """Return the shop *domain*."""
+        return self.shops[domain]
+
+    def __enter__(self) -> "Simulator":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def serve(self) -> None:
+        """Serve until interrupted, in this thread."""
+        self._server.serve_forever(0.2)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+    simulator: Simulator
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+    wbufsize = -1
+
+    def setup(self) -> None:
+        super().setup()
+        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing goes to standard error."""
+
+    def do_GET(self) -> None:
+        logged = [entry for shop in self.server.simulator.shops.values() for entry in shop.log]
+        self.answer(200, json.dumps(logged).encode(), {})
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        parts = self.path.strip("/").split("/")
+        if parts == ["_control"]:
+            self._control(json.loads(body))
+            return
+        shop = self.server.simulator.shops.get(parts[0])
+        if shop is None or len(parts) < 4 or parts[1] != "admin":
+            self.answer(404, b'{"errors":"Not Found"}', {})
+        elif parts[2:] == ["oauth", "access_token"]:
+            self._token(shop, body)
+        else:
+            self._graphql(shop, parts[3], body)
+
+    def _control(self, order: dict[str, Any]) -> None:
+        shop = self.server.simulator.shop(order["shop"])
+        shop.script(order.get("script", ()))
+        for name, value in order.get("set", {}).items():
+            setattr(shop, name, value)
+        self.answer(200, b"{}", {})
+
+    def _token(self, shop: SimShop, body: bytes) -> None:
+        text = body.decode()
+        form = json.loads(text) if text.startswith("{") else {key: values[0] for key, values in parse_qs(text).items()}
+        with shop.lock:
+            status, made = tokens.grant(shop, form)
+        shop.log.append({"shop": shop.domain, "operation": form.get("grant_type"), "status": status})
+        self.answer(status, json.dumps(made).encode(), {})
+
+    def _graphql(self, shop: SimShop, version: str, body: bytes) -> None:
+        with shop.lock:
+            fault = shop.bad_days.popleft() if shop.bad_days else ({"fault": shop.state} if shop.state else None)
+        token = self.headers.get("X-Shopify-Access-Token", "")
+        entry: dict[str, Any] = {"shop": shop.domain, "operation": "graphql", "token": token[-4:], "version": version}
+        shop.log.append(entry)
+        if fault and faults.play(self, fault):
+            entry["fault"] = fault["fault"]
+            return
+        if not tokens.accepted(shop, token):
+            faults.play(self, {"fault": "401"})
+            entry["fault"] = "401"
+            return
+        asked = json.loads(body)
+        made = shop.answer(asked.get("query", ""), asked.get("variables") or {})
+        entry["cost"] = made.get("extensions", {}).get("cost", {}).get("actualQueryCost")
+        entry["throttled"] = any(e.get("extensions", {}).get("code") == "THROTTLED" for e in made.get("errors", ()))
+        self.answer(200, json.dumps(made, ensure_ascii=False).encode(), {"X-Shopify-API-Version": version})
+
+    def answer(self, status: int, data: bytes, headers: dict[str, str]) -> None:
+        """Send one whole answer."""
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json; charset=utf-8")
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("X-Request-ID", str(uuid.uuid4()))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+        self.wfile.flush()
