@@ -164,6 +164,15 @@ def _stale(schedule: Schedule, digest: str) -> bool:
     return cursor == str(to_ms(schedule.next_due_at))
 
 
+def is_stale(schedule: Schedule, shop_zone: str | None) -> bool:
+    """Whether the rule was edited while the cursor is still the one computed with the old rule."""
+    try:
+        name, _, _ = zone_of(schedule, shop_zone)
+    except KeyError:
+        return False
+    return _stale(schedule, rule_hash(schedule.recurrence, name))
+
+
 def _due(rule: Recurrence | None, zone: tzinfo, cursor: datetime, now: datetime) -> tuple[list[Occurrence], bool]:
     """Return the occurrences in [cursor, now], at most a batch, and whether more follow; none for a foreign cursor."""
     if rule is None:

@@ -1,0 +1,104 @@
+"""Composition: from a Config to the parts at work. The only module that knows them all."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .config import Config
+from .deliver import Post
+from .errors import StoreError
+from .lib.clock import monotonic
+from .logs import say
+from .model import Lease
+from .perform import Performer
+from .prepare import Kitchen
+from .retry import RetryPolicy
+from .sources import TYPES
+from .spool import Spool
+from .store import Store, read_url
+from .threads import ShopThreads
+from .tick import Planner
+
+
+@dataclass(slots=True)
+class App:
+    """Everything that one process of ours needs to run reports."""
+
+    config: Config
+    store: Store
+    mode: str
+    performer: Performer
+    threads: ShopThreads
+    planner: Planner
+    heartbeat: "Heartbeat"
+
+    def close(self) -> None:
+        """Let go of threads and connections."""
+        self.heartbeat.stop()
+        self.threads.close()
+        self.store.close()
+
+
+def open_store(config: Config, *, create: bool = False, upgrade: bool = True, synchronous: str = "FULL") -> Store:
+    """Open the configured database; raise StoreError, UsageError."""
+    assert config.database.url is not None
+    base = config.source.parent if config.source else Path.cwd()
+    target = read_url(config.database.url.reveal(), base)
+    types = {name: name for name in TYPES} | config.types
+    return Store(
+        target, types=types, lease=config.daemon.lease, create=create, upgrade=upgrade, synchronous=synchronous
+    )
+
+
+def delivery_mode(config: Config, store: Store) -> str:
+    """Return "hold", "redirect" or "live": the configured mode, else what the database remembers."""
+    return config.delivery.mode or store.mode
+
+
+def build(config: Config, store: Store, wake: Callable[[], None]) -> App:
+    """Put the parts together; *wake* is called when a shop's thread is done."""
+    retry = config.retry
+    policy = RetryPolicy(retry.attempts, retry.base, retry.cap)
+    mode = delivery_mode(config, store)
+    kitchen = Kitchen(config, store, Spool(config.spool_dir))
+    performer = Performer(config, store, kitchen, Post(config, store, policy, mode), policy)
+    threads = ShopThreads(config.daemon.workers, performer.work, wake)
+    heartbeat = Heartbeat(store, threads, config.daemon.beat.total_seconds())
+    return App(config, store, mode, performer, threads, Planner(store, mode), heartbeat)
+
+
+class Heartbeat:
+    """Extends the leases of the shops at work, from a thread and a connection of its own."""
+
+    def __init__(self, store: Store, threads: ShopThreads, every: float) -> None:
+        self._store, self._threads, self._every = store, threads, every
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._beat_for_ever, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Begin to beat."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Beat no more."""
+        self._stopped.set()
+
+    def _beat_for_ever(self) -> None:
+        wait = self._every
+        while not self._stopped.wait(wait):
+            started = monotonic()
+            holds = self._threads.holds()
+            if holds:
+                self._beat([hold.lease for hold in holds])
+            wait = max(0.05, self._every - (monotonic() - started))
+        self._store.close()
+
+    def _beat(self, leases: list[Lease]) -> None:
+        try:
+            valid_until, lost = self._store.leases.beat(leases)
+        except StoreError as error:
+            # The leases run out by themselves if this lasts; `valid_until` then stops every shop.
+            say("check_failed", "warning", error=error.message)
+            return
+        self._threads.extend(valid_until, lost)

@@ -1,0 +1,152 @@
+"""From a finished file to its recipients, one row each; what may have gone out is never sent again in silence."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from .channels import Channel, Parcel, open_channel
+from .config import Config
+from .errors import DeliveryError, RunError
+from .lib.clock import to_ms, utc_now
+from .lib.ids import new_ulid
+from .model import Delivery, DeliveryState, Outcome, Receipt, Recipient, ReportFile, Run, RunStatus
+from .retry import RetryPolicy, next_attempt_at
+from .store import Store
+from .threads import Hold
+
+
+@dataclass(slots=True)
+class Post:
+    """Hands files over: all that delivering needs, composed once."""
+
+    config: Config
+    store: Store
+    policy: RetryPolicy
+    mode: str
+
+    def recipients(self, run: Run) -> tuple[Recipient, ...]:
+        """Return to whom the run goes: its recipients, the folder where there are none, `redirect_to` in that mode."""
+        found = run.recipients
+        if not found and self.config.folder is not None:
+            found = (Recipient("folder", "folder"),)
+        if not found:
+            raise RunError(
+                "The schedule has nobody to deliver to.",
+                code="no_recipients",
+                hint="Add one: scheduler reports edit ID --to name@example.com",
+            )
+        if self.mode == "redirect":
+            others = tuple(item for item in found if item.channel != "email")
+            mails = (Recipient("email", self.config.delivery.redirect_to),) if len(others) < len(found) else ()
+            found = mails + others
+        return found
+
+    def publish(self, run: Run, file: ReportFile, hold: Hold, spool_path: str) -> None:
+        """Write down the file and a `pending` row for each recipient."""
+        rows = [new_delivery(run, recipient) for recipient in self.recipients(run)]
+        self.store.corridor.publish(hold.lease, run, file, spool_path, rows)
+
+    def deliver(self, run: Run, file: ReportFile, hold: Hold) -> Outcome:
+        """
+        Send *file* to everyone who has not got it yet and may get it now; return how that ended.
+
+        Raise LeaseLost or Stopped.
+        """
+        hold.step = "deliver"
+        rows = self.store.deliveries.of_run(run.id)
+        channels: dict[str, Channel] = {}
+        try:
+            for row in rows:
+                if row.state is DeliveryState.PENDING and (row.not_before is None or row.not_before <= utc_now()):
+                    hold.check()
+                    self._deliver_one(run, row, rows, file, hold, channels)
+        finally:
+            for channel in channels.values():
+                channel.close()
+        return judge(self.store.deliveries.of_run(run.id))
+
+    def _deliver_one(
+        self,
+        run: Run,
+        row: Delivery,
+        rows: Sequence[Delivery],
+        file: ReportFile,
+        hold: Hold,
+        channels: dict[str, Channel],
+    ) -> None:
+        self.store.deliveries.begin(hold.lease, row)
+        to = tuple(
+            item.recipient for item in rows if item.recipient.channel == row.recipient.channel and item.copy == 0
+        )
+        parcel = Parcel(file, file.about, to, reply_to=run.owner)
+        try:
+            receipt = self._channel(row.recipient.channel, channels).deliver(parcel, row.recipient, row.key)
+        except DeliveryError as error:
+            self._failed(row, error, hold)
+        else:
+            self._delivered(row, receipt, hold)
+
+    def _channel(self, kind: str, channels: dict[str, Channel]) -> Channel:
+        if kind not in channels:
+            options = getattr(self.config, kind, None)
+            if options is None:
+                raise DeliveryError(
+                    f"The channel {kind} has no settings.",
+                    code="channel_not_configured",
+                    hint=f"Write the section [{kind}]: scheduler config example",
+                )
+            channels[kind] = open_channel(kind, options)
+        return channels[kind]
+
+    def _delivered(self, row: Delivery, receipt: Receipt, hold: Hold) -> None:
+        self.store.deliveries.end(hold.lease, row, DeliveryState.DELIVERED, receipt=receipt)
+
+    def _failed(self, row: Delivery, error: DeliveryError, hold: Hold) -> None:
+        told = (error.code, error.message)
+        if error.ambiguous:
+            self.store.deliveries.end(hold.lease, row, DeliveryState.UNKNOWN, error=told)
+            return
+        again = next_attempt_at(
+            self.policy,
+            failed=row.attempts + 1,
+            now=utc_now(),
+            chance=random.random(),
+            retryable=error.retryable,
+            retry_after=error.retry_after,
+        )
+        state = DeliveryState.FAILED if again is None else DeliveryState.PENDING
+        self.store.deliveries.end(hold.lease, row, state, error=told, not_before=again)
+
+
+def new_delivery(run: Run, recipient: Recipient, copy: int = 0) -> Delivery:
+    """Return the row of a delivery that nobody has tried; its key is made of run, recipient and copy."""
+    digest = sha256(f"{recipient.channel}:{recipient.address}".encode()).hexdigest()[:16]
+    key = f"{run.id}:{digest}:{copy}"
+    return Delivery(new_ulid(to_ms(utc_now())), run.id, recipient, key, DeliveryState.PENDING, copy)
+
+
+def judge(rows: Sequence[Delivery]) -> Outcome:
+    """
+    Return what the deliveries make of their run (DESIGN 3).
+
+    While one may still be retried the run is `queued`; then all delivered is `succeeded`, some `partial`, none
+    `failed`; `unknown` counts as not delivered.
+    """
+    waiting = [row for row in rows if row.state is DeliveryState.PENDING]
+    delivered = [row for row in rows if row.state is DeliveryState.DELIVERED]
+    bad = [row for row in rows if row.state in (DeliveryState.FAILED, DeliveryState.UNKNOWN)]
+    first = (waiting or bad or [None])[0]
+    error = {"error_code": first.error_code, "error": first.error} if first is not None else {}
+    if waiting:
+        soonest = min((row.not_before for row in waiting if row.not_before), default=utc_now())
+        note = f"sending: {len(delivered)} of {len(rows)} delivered. {error.get('error') or ''}".strip()
+        return Outcome(
+            RunStatus.QUEUED, error_code=error.get("error_code"), error=note, not_before=soonest, counts=False
+        )
+    if len(delivered) == len(rows):
+        return Outcome(RunStatus.SUCCEEDED)
+    if delivered:
+        note = f"{len(delivered)} of {len(rows)} delivered. {error.get('error') or ''}".strip()
+        return Outcome(RunStatus.PARTIAL, error_code=error.get("error_code"), error=note)
+    return Outcome(RunStatus.FAILED, **error)

@@ -1,0 +1,158 @@
+"""One claimed shop at work: adopt, then run after run, then release. The thread's border for every error."""
+
+import random
+import traceback
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from .channels import IDEMPOTENT
+from .config import Config
+from .deliver import Post
+from .errors import LeaseLost, RunError, SchedulerError, SessionError, StoreError, Throttled, UsageError
+from .lib.clock import monotonic, utc_now
+from .logs import say
+from .model import Outcome, Run, RunStatus, SkipReason
+from .prepare import Kitchen
+from .retry import RetryPolicy, next_attempt_at
+from .store import Store
+from .threads import Hold, Stopped
+
+#: One claim lasts this long while other shops wait (DESIGN 6).
+MOST_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class Performer:
+    """Performs the runs of claimed shops."""
+
+    config: Config
+    store: Store
+    kitchen: Kitchen
+    post: Post
+    policy: RetryPolicy
+    #: Whether no further run may start: the daemon drains.
+    draining: bool = False
+    #: Whether other shops wait for a slot; set by the loop.
+    others_wait: bool = False
+    #: Ids of the runs that ended here, for whoever waits for them.
+    ended: list[str] = field(default_factory=list)
+
+    def work(self, hold: Hold) -> None:
+        """Do all that the shop of *hold* has to do now; never raises."""
+        shop = hold.lease.shop
+        try:
+            self._work(hold)
+        except LeaseLost:
+            say("lease_lost", "warning", shop=shop)
+        except StoreError as error:
+            say("shop_failed", "error", shop=shop, error=error.message, code=error.code)
+        except Exception as error:  # a defect must not end the thread in silence
+            say(
+                "shop_failed",
+                "error",
+                shop=shop,
+                error=f"{type(error).__name__}: {error}",
+                trace=traceback.format_exc(),
+            )
+
+    def _work(self, hold: Hold) -> None:
+        lease = hold.lease
+        for run_id, status in self.store.corridor.adopt(lease, IDEMPOTENT):
+            say("run_adopted", "warning", run=run_id, shop=lease.shop, status=status.value)
+        started, count = monotonic(), 0
+        finished: list[str] = []
+        tally = {"succeeded": 0, "failed": 0, "skipped": 0}
+        run = self.store.corridor.start(lease)
+        if run is not None:
+            say("shop_started", shop=lease.shop, reports="reports")
+        while run is not None:
+            outcome = self._perform(run, hold)
+            count += 1
+            long = count >= self.config.daemon.max_per_claim or monotonic() - started > MOST_SECONDS
+            go_on = not self.draining and not hold.abort.is_set() and not (long and self.others_wait)
+            following = self.store.corridor.finish(lease, run, outcome, go_on=go_on)
+            self._tell(run, outcome, tally)
+            if outcome.status.final:
+                finished.append(run.schedule_id)
+            self.ended.append(run.id)
+            hold.run, run = None, following
+        self.store.corridor.release(lease, finished)
+        if count:
+            others = f", {tally['skipped']} skipped" if tally["skipped"] else ""
+            say("shop_finished", shop=lease.shop, succeeded=tally["succeeded"], failed=tally["failed"], others=others)
+
+    def _perform(self, run: Run, hold: Hold) -> Outcome:
+        """Make and deliver one report; every expected failure becomes part of the outcome."""
+        say("run_started", name=run.name, schedule=run.schedule_id, shop=run.shop, run=run.id, attempt=run.attempt)
+        seconds = run.deadline or self.config.daemon.deadline.total_seconds()
+        hold.run, hold.since, hold.rows, hold.step = run, utc_now(), 0, "start"
+        hold.deadline = monotonic() + seconds
+        timings: dict[str, float] = {}
+        try:
+            return self._make_and_send(run, hold, timings)
+        except Stopped as error:
+            return Outcome(
+                RunStatus.QUEUED, error_code=error.code, error=error.message, not_before=utc_now(), counts=False
+            )
+        except LeaseLost:
+            raise
+        except SessionError as error:
+            say("session_missing", "warning", shop=run.shop, code=error.code)
+            return Outcome(RunStatus.SKIPPED, SkipReason.NO_SESSION.value, error.code, error.message, timings=timings)
+        except (RunError, UsageError) as error:
+            return replace(self._failure(run, error), timings=timings)
+        except StoreError:
+            raise
+        except Exception as error:  # a defect: told once with its trace, and stored as `internal`
+            text = f"{type(error).__name__}: {error}"
+            say("shop_failed", "error", shop=run.shop, run=run.id, error=text, trace=traceback.format_exc())
+            message = "A defect of the scheduler; its log has the details."
+            return Outcome(RunStatus.FAILED, error_code="internal", error=message, timings=timings)
+
+    def _make_and_send(self, run: Run, hold: Hold, timings: dict[str, float]) -> Outcome:
+        self.post.recipients(run)
+        file = self.kitchen.make(run, hold, timings)
+        hold.check()
+        self.post.publish(run, file, hold, self.kitchen.spool.relative(file))
+        started = monotonic()
+        outcome = self.post.deliver(run, file, hold)
+        timings["deliver"] = round(monotonic() - started, 3)
+        return replace(outcome, timings=timings, record_count=file.about.row_count)
+
+    def _failure(self, run: Run, error: SchedulerError) -> Outcome:
+        """Return the outcome of a failed attempt: another one, or the end."""
+        now = utc_now()
+        retryable = isinstance(error, RunError) and error.retryable
+        wait = error.retry_after if isinstance(error, RunError) else None
+        throttled = isinstance(error, Throttled)
+        failed = 1 if throttled else self.store.history.failed_attempts(run.id) + 1
+        again = next_attempt_at(
+            self.policy, failed=failed, now=now, chance=random.random(), retryable=retryable, retry_after=wait
+        )
+        told = {"error_code": error.code, "error": sentence(error)}
+        if again is None:
+            return Outcome(RunStatus.FAILED, **told)
+        return Outcome(RunStatus.QUEUED, not_before=again, counts=not throttled, **told)
+
+    def _tell(self, run: Run, outcome: Outcome, tally: dict[str, int]) -> None:
+        name = {"name": run.name, "shop": run.shop, "run": run.id, "schedule": run.schedule_id}
+        if not outcome.status.final:
+            at = _clock(outcome.not_before)
+            say("run_retry", "warning", **name, at=at, error=outcome.error or "", code=outcome.error_code)
+            tally["failed"] += 1
+            return
+        key = "succeeded" if outcome.status is RunStatus.SUCCEEDED else "failed"
+        tally["skipped" if outcome.status is RunStatus.SKIPPED else key] += 1
+        why = f" ({outcome.error})" if outcome.error else ""
+        level = "info" if outcome.status is RunStatus.SUCCEEDED else "warning"
+        facts = {"status": outcome.status.value, "why": why, "code": outcome.error_code, **dict(outcome.timings)}
+        say("run_finished", level, **name, **facts, rows=outcome.record_count)
+
+
+def sentence(error: SchedulerError) -> str:
+    """Return what stands in the ledger: what happened and what to do."""
+    return f"{error.message} {error.hint}".strip()
+
+
+def _clock(moment: datetime | None) -> str:
+    return f"{moment:%H:%M:%S} UTC" if moment else ""

@@ -1,0 +1,211 @@
+"""From a run to its finished file: session, fetch, render, spool. Whoever calls: the daemon, a person, a retry."""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from .config import Config
+from .errors import RunError, UsageError
+from .lib.clock import monotonic, utc_now
+from .lib.files import safe_name
+from .lib.http import open_http
+from .lib.secret import Secret
+from .model import About, Report, ReportFile, Run, Shop, StoredSession, Table
+from .period import find_period
+from .renderers import open_renderer
+from .renderers.child import needs_child, render_in_child
+from .shopify.check import check_shop
+from .shopify.client import Client
+from .shopify.session import due_for_refresh, refresh
+from .sources import open_source
+from .sources.base import Ask
+from .spool import Spool
+from .store import Store
+from .threads import Hold
+
+#: What a shop's own facts are asked for again after.
+FRESH = timedelta(days=1)
+#: A report that starts this long after its moment says why.
+LATE = timedelta(minutes=5)
+#: Free bytes without which no report is begun.
+SPACE = 50_000_000
+
+Made = TypeVar("Made")
+
+
+@dataclass(slots=True)
+class Kitchen:
+    """Makes report files: all that fetching and rendering need, composed once."""
+
+    config: Config
+    store: Store
+    spool: Spool
+    _local: threading.local = field(default_factory=threading.local)
+
+    def make(self, run: Run, hold: Hold, timings: dict[str, float]) -> ReportFile:
+        """
+        Return the run's finished file: the one in the spool where an earlier attempt made it, else a new one.
+
+        Raise RunError, LeaseLost or Stopped; *timings* takes the seconds of each step.
+        """
+        if run.report is None:
+            raise RunError("What was asked for cannot be read from the ledger.", code="bad_schedule_row")
+        renderer = open_renderer(run.report.format, run.report.format_options)
+        if run.spool_path:
+            with suppress(RunError):  # gone (a container restarted): the same period is fetched again
+                return self.spool.open_file(run, renderer.media_type)
+        self.spool.require_space(SPACE)
+        table = self._timed("fetch", timings, hold, lambda: self._fetch(run, run.report, hold))
+        hold.check()
+        return self._timed("render", timings, hold, lambda: self._render(run, table, renderer, hold))
+
+    def _timed(self, step: str, timings: dict[str, float], hold: Hold, do: Callable[[], Made]) -> Made:
+        hold.step = step
+        started = monotonic()
+        try:
+            return do()
+        finally:
+            timings[step] = round(monotonic() - started, 3)
+
+    # Fetch ----------------------------------------------------------------------------------------------------------
+
+    def _fetch(self, run: Run, report: Report | None, hold: Hold) -> Table:
+        assert report is not None
+        source = open_source(report.type)
+        now = utc_now()
+        api, shop = self.open_shop(run.shop, now, hold.pause)
+        zone = run.zone or shop.zone or "UTC"
+        period = find_period(report, run.due_at, zone)
+        table = source.fetch(Ask(report, period, shop, api, run.due_at, now, hold.check))
+        late = late_because(run, now)
+        notes = table.about.notes
+        if not (run.zone or shop.zone):
+            notes = (*notes, "Neither the schedule nor the shop has a time zone; UTC was taken.")
+        about = replace(table.about, late_because=late, notes=notes)
+        return self.spool.write_rows(run.id, Table(table.columns, table.rows, about))
+
+    def open_shop(self, domain: str, now: datetime, pause: Callable[[float], None]) -> tuple[Client, Shop]:
+        """Return the shop's API and what is known of it, asked anew once a day; raise SessionError, SourceError."""
+        session = self.session(domain, now)
+        settings = self.config.shopify
+        api = Client(
+            domain,
+            session.token,
+            http=self._http(),
+            base_url=settings.base_url,
+            api_version=settings.api_version,
+            timeout=settings.timeout.total_seconds(),
+            share=settings.share,
+            renew=lambda: self._after_refusal(domain, session.token),
+            pause=pause,
+        )
+        shop = self.store.shops.find(domain)
+        if shop.checked_at is None or now - shop.checked_at > FRESH:
+            shop = replace(check_shop(api, now), paused_at=shop.paused_at, paused_reason=shop.paused_reason)
+            self.store.shops.learn(shop)
+        return api, shop
+
+    def session(self, domain: str, now: datetime) -> StoredSession:
+        """Return the shop's session, renewed where its token ends soon."""
+        session = self.store.sessions.need(domain)
+        if not due_for_refresh(session, now):
+            return session
+        return self.store.sessions.renew(domain, self._refresh, unless=lambda found: not due_for_refresh(found, now))
+
+    def _after_refusal(self, domain: str, refused: Secret) -> Secret:
+        """After a 401: the row may hold a newer token already; else it is renewed."""
+        found = self.store.sessions.need(domain)
+        if found.token != refused:
+            return found.token
+        renewed = self.store.sessions.renew(domain, self._refresh, unless=lambda row: row.token != refused)
+        return renewed.token
+
+    def _refresh(self, session: StoredSession) -> StoredSession:
+        settings = self.config.shopify
+        return refresh(
+            session,
+            client_id=settings.client_id,
+            client_secret=settings.client_secret,
+            http=self._http(),
+            base_url=settings.base_url,
+            now=utc_now(),
+        )
+
+    def _http(self) -> Any:
+        """Return this thread's HTTP session: requests' sessions are not for several threads."""
+        if not hasattr(self._local, "http"):
+            settings = self.config.shopify
+            self._local.http = open_http(settings.proxy or None, settings.ca_file or None)
+        return self._local.http
+
+    # Render ---------------------------------------------------------------------------------------------------------
+
+    def _render(self, run: Run, table: Table, renderer: Any, hold: Hold) -> ReportFile:
+        assert run.report is not None
+        temp = self.spool.temp_path(run.id, renderer.extension)
+        if needs_child(run.report.format, table.about.row_count):
+            folder = self.spool.folder(run.id)
+            render_in_child(run.report.format, run.report.format_options, folder, temp, hold.check)
+        else:
+            watched = Table(table.columns, _Watched(table.rows, hold.check), table.about)
+            try:
+                renderer.render(watched, temp)
+            except OSError as error:
+                message = f"The file cannot be written: {error.strerror}."
+                raise RunError(message, code="disk_full", retryable=True) from error
+        name = file_name(table.about, renderer.extension)
+        file = self.spool.finish_file(run.id, temp, name, renderer.media_type, table)
+        self.spool.discard_rows(run.id)
+        return file
+
+
+class _Watched:
+    """Rows that look every thousand whether the attempt may go on."""
+
+    def __init__(self, rows: Any, check: Callable[[], None]) -> None:
+        self.rows, self.check = rows, check
+
+    def __iter__(self) -> Any:
+        for number, row in enumerate(self.rows):
+            if number % 1000 == 0:
+                self.check()
+            yield row
+
+
+def file_name(about: About, extension: str) -> str:
+    """Return the name people see: title and the period's first day, in the report's zone."""
+    from .lib.zones import find_zone
+
+    first = about.period.start.astimezone(find_zone(about.zone))
+    return f"{safe_name(about.title.lower())}-{first:%Y-%m-%d}.{extension}"
+
+
+def late_because(run: Run, now: datetime) -> str | None:
+    """Return why the report comes late, as the end of "late because ..."; None where it does not. No error text."""
+    if now - run.due_at < LATE:
+        return None
+    if run.trigger != "schedule":
+        return None
+    due = f"{run.due_at.astimezone(UTC):%d %b %H:%M} UTC"
+    if run.attempt > 1:
+        return f"an earlier attempt did not succeed; it was due {due}."
+    if run.queued_at - run.due_at >= LATE:
+        return f"the scheduler was not running when it was due, {due}."
+    return f"other reports of the shop came first; it was due {due}."
+
+
+def check_report(report: Report) -> None:
+    """Raise UsageError where the report's type, format, columns, filters or period are wrong: before it is stored."""
+    from .period import check_period
+    from .sources.base import choose_columns, read_filters
+
+    source = open_source(report.type)
+    open_renderer(report.format, report.format_options)
+    choose_columns(source, report, None)
+    read_filters(source, report.filters)
+    check_period(report)
+    if not report.title.strip():
+        raise UsageError("A report needs a name.")

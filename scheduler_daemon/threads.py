@@ -1,0 +1,128 @@
+"""
+The thread pool over shops and its dict of per-shop locks.
+
+A pool thread never looks for work and never waits for a lock: the main thread claims a shop only while a slot is free,
+and a shop that is busy here is not even started (notes on reliability, finding 7).
+"""
+
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from .errors import LeaseLost, RunError
+from .lib.clock import monotonic
+from .model import Lease, Run
+
+
+class Stopped(RunError):
+    """The daemon stops before the attempt is done: the run goes back to the queue and the attempt does not count."""
+
+    code = "interrupted"
+
+
+@dataclass(slots=True)
+class Hold:
+    """A shop at work in this process: its lease as the heartbeat keeps it, and what is being done."""
+
+    #: The lease as it was claimed.
+    lease: Lease
+    #: Until when we may act, monotonic; extended by the heartbeat, 0 once lost.
+    valid_until: float
+    #: Until when the running attempt may last, monotonic.
+    deadline: float = float("inf")
+    #: Set when the drain's time is over.
+    abort: threading.Event = field(default_factory=threading.Event)
+    #: The run at work, None between runs.
+    run: Run | None = None
+    #: What it is doing ("fetch", "render", "deliver").
+    step: str = ""
+    #: Rows fetched so far.
+    rows: int = 0
+    #: When the run at work started, UTC.
+    since: datetime | None = None
+
+    def check(self, rows: int | None = None) -> None:
+        """Raise LeaseLost, Stopped or RunError `deadline_passed` where the attempt must not go on."""
+        if rows is not None:
+            self.rows = rows
+        now = monotonic()
+        if now > self.valid_until:
+            raise LeaseLost(f"The lease on {self.lease.shop} ran out.")
+        if self.abort.is_set():
+            raise Stopped("The daemon stopped before the report was made.", retryable=True)
+        if now > self.deadline:
+            raise RunError("The attempt took longer than its deadline.", code="deadline_passed", retryable=True)
+
+    def pause(self, seconds: float) -> None:
+        """Sleep, but wake for a stop; then check."""
+        until = monotonic() + seconds
+        while (left := until - monotonic()) > 0:
+            self.abort.wait(min(left, 1.0))
+            self.check()
+
+
+class ShopThreads:
+    """Runs *work* for claimed shops, one thread each."""
+
+    def __init__(self, workers: int, work: Callable[[Hold], None], done: Callable[[], None]) -> None:
+        self.workers = workers
+        self._work = work
+        self._done = done
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="shop")
+        self._locks: dict[str, threading.Lock] = {}
+        self._holds: dict[str, Hold] = {}
+        self._guard = threading.Lock()
+
+    def free(self) -> int:
+        """Return the number of free slots."""
+        with self._guard:
+            return self.workers - len(self._holds)
+
+    def start(self, lease: Lease) -> bool:
+        """Work for the shop of *lease*; False where it is still at work here."""
+        with self._guard:
+            lock = self._locks.setdefault(lease.shop, threading.Lock())
+            if not lock.acquire(blocking=False):
+                return False
+            hold = Hold(lease, lease.valid_until)
+            self._holds[lease.shop] = hold
+        self._pool.submit(self._run, hold, lock)
+        return True
+
+    def _run(self, hold: Hold, lock: threading.Lock) -> None:
+        try:
+            self._work(hold)
+        finally:
+            with self._guard:
+                self._holds.pop(hold.lease.shop, None)
+                self._locks.pop(hold.lease.shop, None)
+            lock.release()
+            self._done()
+
+    def holds(self) -> list[Hold]:
+        """Return the shops at work."""
+        with self._guard:
+            return list(self._holds.values())
+
+    def busy(self) -> set[str]:
+        """Return the domains of the shops at work."""
+        with self._guard:
+            return set(self._holds)
+
+    def extend(self, valid_until: float, lost: Iterable[Lease]) -> None:
+        """Take in what the heartbeat found: who is valid until when, and who was lost."""
+        gone = {(lease.shop, lease.fence) for lease in lost}
+        for hold in self.holds():
+            mine = (hold.lease.shop, hold.lease.fence)
+            hold.valid_until = 0.0 if mine in gone else valid_until
+
+    def abort(self) -> None:
+        """Tell all shops at work to give up."""
+        for hold in self.holds():
+            hold.abort.set()
+
+    def close(self) -> None:
+        """Start nothing any more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)

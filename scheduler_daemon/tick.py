@@ -1,0 +1,135 @@
+"""One look: queue what is due, claim what fits, hand it over. Rescue needs no step: a lease that ended is free."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from . import timetable
+from .lib.words import plural
+from .logs import say
+from .model import Overlap, Plan
+from .store import SeenSchedule, Store
+from .threads import ShopThreads
+
+#: A row that cannot be read is looked at again after this.
+ASIDE = timedelta(hours=1)
+#: Rows looked at for edited rules in one check; a large table is gone through in several.
+SLICE = 2000
+
+
+@dataclass(slots=True)
+class Found:
+    """What one look found."""
+
+    #: Schedules that were due.
+    due: int = 0
+    #: Runs that were queued.
+    queued: int = 0
+    #: Domains of their shops.
+    shops: set[str] = field(default_factory=set)
+    #: Rows that could not be read.
+    refused: int = 0
+
+
+class Planner:
+    """Queues what is due; remembers only which rows are set aside."""
+
+    def __init__(self, store: Store, mode: str) -> None:
+        self.store = store
+        self.mode = mode
+        self.aside: dict[str, datetime] = {}
+        self._settled: set[str] = set()
+        self._slice = ""
+
+    def queue_due(self, now: datetime, only: tuple[str, str] = ("", "")) -> Found:
+        """Queue the runs of everything due; *only* limits it to a shop and a schedule id. In mode hold, only count."""
+        self._forget_aside(now)
+        found = Found()
+        while True:
+            seen = self.store.queueing.due(now, aside=self.aside)
+            chosen = [item for item in seen if only[0] in ("", item.shop) and only[1] in ("", item.id)]
+            if self.mode == "hold":
+                found.due += len(chosen)
+                return found
+            plans = [(item, plan) for item in chosen if (plan := self._plan(item, now, found)) is not None]
+            found.due += len(chosen)
+            found.queued += self.store.queueing.queue(plans, now)
+            found.shops |= {item.shop for item, plan in plans if plan.to_run}
+            if not plans or only != ("", ""):
+                return found
+
+    def _plan(self, seen: SeenSchedule, now: datetime, found: Found) -> Plan | None:
+        if seen.schedule is None:
+            self._refuse(seen, now, found)
+            return None
+        schedule = seen.schedule
+        unfinished = schedule.overlap is Overlap.SKIP and self.store.queueing.unfinished(seen.id)
+        plan = timetable.plan(schedule, now, shop_zone=seen.shop_zone, unfinished=unfinished)
+        for note in plan.notes:
+            say("schedule_note", "warning", name=seen.name, shop=seen.shop, note=note)
+        return plan
+
+    def _refuse(self, seen: SeenSchedule, now: datetime, found: Found) -> None:
+        """Set a row that cannot be read aside, with a failed run in the ledger; the others go on."""
+        self.aside[seen.id] = now + ASIDE
+        found.refused += 1
+        if self.store.queueing.refuse(seen, now):
+            say("schedule_refused", "error", name=seen.name, shop=seen.shop, schedule=seen.id, error=seen.problem)
+
+    def _forget_aside(self, now: datetime) -> None:
+        self.aside = {key: until for key, until in self.aside.items() if until > now}
+
+    def set_cursors(self, now: datetime, *, again: bool = False) -> int:
+        """Give schedules without `nextRunAt` their first moment after now; nothing fires (DESIGN 6)."""
+        if again:
+            self._settled.clear()
+        moved = 0
+        for seen in self.store.queueing.without_cursor(aside=self._settled):
+            self._settled.add(seen.id)
+            if seen.schedule is None or self.mode == "hold":
+                continue
+            plan = timetable.plan(seen.schedule, now, shop_zone=seen.shop_zone)
+            if plan.next_due_at is not None:
+                self.store.queueing.queue([(seen, plan)], now)
+                self._settled.discard(seen.id)
+                moved += 1
+        return moved
+
+    def find_edits(self, now: datetime) -> int:
+        """Plan anew schedules whose rule was edited while their cursor is still ours; one slice a check."""
+        if self.mode == "hold":
+            return 0
+        part = self.store.queueing.slice(self._slice, SLICE)
+        self._slice = part[-1].id if len(part) == SLICE else ""
+        moved = 0
+        for seen in part:
+            if seen.schedule is not None and timetable.is_stale(seen.schedule, seen.shop_zone):
+                plan = timetable.plan(seen.schedule, now, shop_zone=seen.shop_zone)
+                self.store.queueing.queue([(seen, plan)], now)
+                moved += 1
+        return moved
+
+
+def start_shops(store: Store, threads: ShopThreads, only: str = "") -> int:
+    """Claim as many shops with work as there are free slots and hand them over; return their number."""
+    free = threads.free()
+    if free <= 0:
+        return 0
+    started = 0
+    for lease in store.leases.claim(free, only):
+        if threads.start(lease):
+            started += 1
+        else:
+            # Its thread lost the lease and still works: nobody extends this one, so the shop is free when it ends.
+            say("shop_busy", shop=lease.shop)
+    return started
+
+
+def tell(found: Found, mode: str) -> None:
+    """Log what a check found, in the words of the old service."""
+    if mode == "hold":
+        say("delivery_held", "warning", due=found.due)
+    elif found.due:
+        say("check_found", reports=plural(found.due, "report"), due=found.due)
+        say("check_grouped", shops=plural(len(found.shops), "shop"))
+    else:
+        say("check_idle")
