@@ -136,17 +136,14 @@ def judge(rows: Sequence[Delivery]) -> Outcome:
     waiting = [row for row in rows if row.state is DeliveryState.PENDING]
     delivered = [row for row in rows if row.state is DeliveryState.DELIVERED]
     bad = [row for row in rows if row.state in (DeliveryState.FAILED, DeliveryState.UNKNOWN)]
-    first = (waiting or bad or [None])[0]
-    error = {"error_code": first.error_code, "error": first.error} if first is not None else {}
+    first = next(iter([*waiting, *bad]), None)
+    code, error = (first.error_code, first.error) if first is not None else (None, None)
+    said = f"{len(delivered)} of {len(rows)} delivered. {error or ''}".strip()
     if waiting:
         soonest = min((row.not_before for row in waiting if row.not_before), default=utc_now())
-        note = f"sending: {len(delivered)} of {len(rows)} delivered. {error.get('error') or ''}".strip()
-        return Outcome(
-            RunStatus.QUEUED, error_code=error.get("error_code"), error=note, not_before=soonest, counts=False
-        )
+        return Outcome(RunStatus.QUEUED, error_code=code, error=f"sending: {said}", not_before=soonest, counts=False)
     if len(delivered) == len(rows):
         return Outcome(RunStatus.SUCCEEDED)
     if delivered:
-        note = f"{len(delivered)} of {len(rows)} delivered. {error.get('error') or ''}".strip()
-        return Outcome(RunStatus.PARTIAL, error_code=error.get("error_code"), error=note)
-    return Outcome(RunStatus.FAILED, **error)
+        return Outcome(RunStatus.PARTIAL, error_code=code, error=said)
+    return Outcome(RunStatus.FAILED, error_code=code, error=error)

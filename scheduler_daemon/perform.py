@@ -129,10 +129,9 @@ class Performer:
         again = next_attempt_at(
             self.policy, failed=failed, now=now, chance=random.random(), retryable=retryable, retry_after=wait
         )
-        told = {"error_code": error.code, "error": sentence(error)}
-        if again is None:
-            return Outcome(RunStatus.FAILED, **told)
-        return Outcome(RunStatus.QUEUED, not_before=again, counts=not throttled, **told)
+        status = RunStatus.FAILED if again is None else RunStatus.QUEUED
+        counts = again is None or not throttled
+        return Outcome(status, error_code=error.code, error=sentence(error), not_before=again, counts=counts)
 
     def _tell(self, run: Run, outcome: Outcome, tally: dict[str, int]) -> None:
         name = {"name": run.name, "shop": run.shop, "run": run.id, "schedule": run.schedule_id}

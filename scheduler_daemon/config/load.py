@@ -10,10 +10,10 @@ from pydantic import BaseModel, ValidationError
 
 from ..channels.email import Options as EmailSection
 from ..channels.folder import Options as FolderSection
+from ..config_light import PREFIX, find_config_file, state_folder
 from ..errors import ConfigError
 from ..lib.secret import Secret
 from ..lib.words import did_you_mean
-from .light import PREFIX, find_config_file, state_folder
 from .sections import Config
 
 Problems = list[tuple[str, str]]
