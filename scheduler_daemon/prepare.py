@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from .config import Config
-from .errors import RunError, UsageError
+from .errors import RunError, SessionError, UsageError
 from .lib.clock import monotonic, utc_now
 from .lib.files import safe_name
 from .lib.http import open_http
 from .lib.secret import Secret
-from .model import About, Report, ReportFile, Run, Shop, StoredSession, Table
+from .model import About, Access, Report, ReportFile, Run, Shop, StoredSession, Table
 from .period import find_period
 from .renderers import open_renderer
 from .renderers.child import needs_child, render_in_child
@@ -120,6 +120,12 @@ class Kitchen:
         found = self.store.sessions.need(domain)
         if found.token != refused:
             return found.token
+        if found.access is Access.TOKEN:
+            raise SessionError(
+                f"Shopify refused the token of {domain}.",
+                code="token_refused",
+                hint=f"Open the app in the shop once, or store a new token: scheduler shops add {domain}",
+            )
         renewed = self.store.sessions.renew(domain, self._refresh, unless=lambda row: row.token != refused)
         return renewed.token
 

@@ -1,6 +1,7 @@
 """`scheduler demo`: the whole product on invented shops, in a folder of its own."""
 
 import shutil
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -85,7 +86,7 @@ def _check(shops: list[Any], base_url: str, port: int) -> tuple[int, int]:
 
     from ..app import build, open_store
     from ..config import load_config
-    from ..logs import configure
+    from ..logs import configure, say
     from ..tick import tell
 
     configure("error", "console")
@@ -94,9 +95,9 @@ def _check(shops: list[Any], base_url: str, port: int) -> tuple[int, int]:
         _fill(store, shops)
         wake = threading.Event()
         app = build(config, store, wake.set)
-        configure("info", "console")
+        configure("info", "console", sys.stdout)
         now = datetime.now(UTC)
-        click.echo("[Scheduler] Checking for scheduled reports...")
+        say("check_started")
         found = app.planner.queue_due(now)
         tell(found, app.mode)
         configure("error", "console")
@@ -123,12 +124,14 @@ def _overrides(base_url: str, port: int) -> dict[str, str]:
 def _fill(store: Any, shops: list[Any]) -> None:
     """Write sessions and due schedules; one shop's token is wrong, as after an uninstall."""
     from ..lib.secret import Secret
-    from ..model import Recipient, Recurrence, Report, RuleKind, Schedule, StoredSession
+    from ..model import Recipient, Recurrence, Report, RuleKind, Schedule, Shop, StoredSession
 
     now = datetime.now(UTC)
     for shop in shops:
         token = "shpat_refused0000" if shop.domain.startswith("nord") else shop.token
         store.sessions.save(StoredSession(shop.domain, Secret(token), scopes=shop.scopes))
+        facts = Shop(shop.domain, shop.name, shop.zone, shop.currency, "Basic", shop.scopes, checked_at=now)
+        store.shops.learn(facts)
     for number, item in enumerate(SCHEDULES):
         mails = tuple(Recipient("email", address) for address in item.to)
         schedule = Schedule(

@@ -57,7 +57,11 @@ class Store:
             )
         self.target = target
         self.engine = Engine(target, synchronous=synchronous)
-        self._prepare(upgrade)
+        try:
+            self._prepare(upgrade)
+        except BaseException:
+            self.engine.close_thread()
+            raise
         self.holder = holder or new_holder()
         history, schedule = self._styles()
         self.types = dict(types)

@@ -63,3 +63,10 @@ def latest_text(moment: datetime) -> str:
     exact comparison is made on what it gives.
     """
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S") + "\x7f"
+
+
+def style_of(value: Any, otherwise: Style) -> Style:
+    """Return the style in which *value* was stored, so that it is written back alike; *otherwise* for NULL."""
+    if isinstance(value, str):
+        return Style.TEXT
+    return Style.INTEGER if isinstance(value, (int, float)) else otherwise

@@ -13,7 +13,7 @@ from ..lib.clock import from_ms, to_ms
 from ..lib.ids import new_ulid
 from ..model import Occurrence, Plan, RunStatus, SkipReason, Trigger
 from .engine import Engine
-from .moments import Style, decode, encode, latest_text
+from .moments import Style, decode, encode, latest_text, style_of
 from .rows import asked_to_json
 from .schedule_rows import SELECT, SeenSchedule, read_row
 
@@ -131,7 +131,7 @@ class Queueing:
         WHERE s."id" = v.column1 AND s."nextRunAt" {same} v.column3 AND {self._active()} RETURNING "id\""""
         values: list[Any] = []
         for seen, plan in sorted(batch, key=lambda pair: pair[0].id):
-            style = Style.TEXT if isinstance(seen.cursor, str) else self.style
+            style = style_of(seen.cursor, self.style)
             values += [seen.id, encode(plan.next_due_at, style), seen.cursor, not plan.over]
         return {str(row[0]) for row in self.engine.write(sql, values)}
 

@@ -10,7 +10,7 @@ from ..errors import UsageError
 from ..lib.clock import to_ms
 from ..model import Plan, Recurrence, RuleKind, Schedule
 from .engine import Engine
-from .moments import Style, encode
+from .moments import Style, encode, style_of
 from .schedule_rows import SELECT, SeenSchedule, read_row
 
 #: The app's word for each of our kinds; what its columns cannot say is `CUSTOM` with a rule of ours.
@@ -116,7 +116,7 @@ class Schedules:
 
     def move(self, seen: SeenSchedule, plan: Plan) -> bool:
         """Set the cursor as *plan* says, where it is still what was seen; nothing is queued."""
-        style = Style.TEXT if isinstance(seen.cursor, str) else self.style
+        style = style_of(seen.cursor, self.style)
         same = "IS" if self.engine.is_sqlite else "IS NOT DISTINCT FROM"
         sql = f'UPDATE {{app}}"ReportSchedule" SET "nextRunAt" = ? WHERE "id" = ? AND "nextRunAt" {same} ?'
         with self.engine.transaction():

@@ -1,0 +1,121 @@
+"""The README, the example and the house rules stay true to the code."""
+
+import ast
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from scheduler_daemon.cli.main import COMMANDS
+from scheduler_daemon.config.example import example, markdown_table
+from scheduler_daemon.errors import CODES
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PACKAGE = ROOT / "scheduler_daemon"
+
+FLOORS = (
+    ("lib",),
+    ("model", "errors"),
+    ("recurrence",),
+    ("timetable", "period", "retry", "tablefile"),
+    (
+        "shopify",
+        "simulator",
+        "statefile",
+        "systemd",
+        "logs",
+        "config_light",
+        "renderers",
+        "channels",
+        "spool",
+        "threads",
+    ),
+    ("store", "sources"),
+    ("config",),
+    ("tick", "prepare", "deliver", "snapshot", "loop_clock"),
+    ("perform",),
+    ("app", "daemon"),
+    ("cli", "__main__"),
+)
+FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
+
+
+def between(mark: str) -> str:
+    found = re.search(f"<!-- {mark} -->\n(.*?)<!-- /{mark} -->", README, re.DOTALL)
+    assert found, mark
+    return found[1].strip()
+
+
+def test_the_readme_lists_every_option() -> None:
+    assert between("config") == markdown_table()
+
+
+def test_the_readme_lists_every_error_code() -> None:
+    assert between("codes") == codes_table()
+
+
+def codes_table() -> str:
+    lines = ["| code | what it means |", "| --- | --- |"]
+    return "\n".join([*lines, *(f"| `{code}` | {text} |" for code, text in CODES.items())])
+
+
+def test_the_readme_lists_every_command() -> None:
+    assert set(re.findall(r"^\| `scheduler ([\w-]+)`", between("commands"), re.MULTILINE)) == set(COMMANDS)
+
+
+def test_the_example_file_is_what_the_code_says() -> None:
+    assert (ROOT / "config.example.toml").read_text(encoding="utf-8") == example()
+
+
+def modules() -> list[Path]:
+    return [path for path in PACKAGE.rglob("*.py") if "migrations" not in path.parts]
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_downwards_only(path: Path) -> None:
+    if path.parent == PACKAGE and path.name == "__init__.py":
+        return
+    package = path.relative_to(PACKAGE).parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ImportFrom) or node.level == 0:
+            continue
+        base = package[: len(package) - node.level + 1]
+        names = (*base, *(node.module or "").split(".")) if node.module else base
+        targets = [names[0]] if names and names[0] else [alias.name for alias in node.names]
+        for target in targets:
+            if target in FLOOR and target != room(path):
+                assert FLOOR[target] <= FLOOR[room(path)], f"{path.name} imports {target}"
+
+
+def test_no_room_is_crowded() -> None:
+    crowded = [path.name for path in modules() if len(path.read_text(encoding="utf-8").splitlines()) > 320]
+    assert crowded == []
+
+
+def test_functions_are_short() -> None:
+    lengths = []
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                lengths.append(((node.end_lineno or 0) - node.lineno + 1, f"{path.name}:{node.name}"))
+    assert [name for length, name in lengths if length > 60] == []
+    assert sum(length < 45 for length, _ in lengths) / len(lengths) >= 0.95
+
+
+def test_systemd_takes_the_units(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed")
+    for unit in (ROOT / "systemd").iterdir():
+        text = unit.read_text(encoding="utf-8").replace("/opt/scheduler-daemon/.venv/bin/scheduler", "/bin/true")
+        (tmp_path / unit.name).write_text(text.replace("User=scheduler", "User=root").replace("Group=scheduler", ""))
+    units = sorted(str(path) for path in tmp_path.glob("scheduler*"))
+    done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
+    ours = [line for line in done.stderr.splitlines() if "scheduler" in line]
+    assert (done.returncode, ours) == (0, [])

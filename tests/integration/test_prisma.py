@@ -1,0 +1,167 @@
+"""Beside the app: its tables in its own forms on SQLite, both of Prisma's moment styles, and a first contact."""
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from scheduler_daemon import timetable
+from scheduler_daemon.errors import StoreError, UsageError
+from scheduler_daemon.lib.clock import to_ms
+from scheduler_daemon.model import Outcome, RunStatus
+from scheduler_daemon.store import read_url
+from scheduler_daemon.store.moments import Style, decode, encode
+from tests.conftest import open_test_store
+from tests.making import now
+
+APP = """
+CREATE TABLE "Session" ("id" TEXT NOT NULL PRIMARY KEY, "shop" TEXT NOT NULL, "state" TEXT NOT NULL,
+  "isOnline" BOOLEAN NOT NULL DEFAULT false, "scope" TEXT, "expires" DATETIME, "accessToken" TEXT NOT NULL,
+  "userId" BIGINT, "refreshToken" TEXT, "refreshTokenExpires" DATETIME);
+CREATE TABLE "ReportSchedule" ("id" TEXT NOT NULL PRIMARY KEY, "shop" TEXT NOT NULL, "name" TEXT NOT NULL,
+  "reportType" TEXT NOT NULL, "filters" JSONB, "frequency" TEXT NOT NULL, "dayOfWeek" INTEGER, "dayOfMonth" INTEGER,
+  "time" TEXT NOT NULL, "timezone" TEXT NOT NULL DEFAULT 'UTC', "recipients" TEXT NOT NULL,
+  "isActive" BOOLEAN NOT NULL DEFAULT true, "nextRunAt" DATETIME, "lastRunAt" DATETIME,
+  "createdAt" DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP, "updatedAt" DATETIME NOT NULL);
+CREATE INDEX "ReportSchedule_isActive_nextRunAt_idx" ON "ReportSchedule"("isActive", "nextRunAt");
+CREATE TABLE "ReportHistory" ("id" TEXT NOT NULL PRIMARY KEY, "reportScheduleId" TEXT NOT NULL, "shop" TEXT NOT NULL,
+  "status" TEXT NOT NULL, "startedAt" DATETIME NOT NULL, "completedAt" DATETIME, "recordCount" INTEGER,
+  "fileName" TEXT, "error" TEXT);
+"""
+
+
+@pytest.fixture
+def app_database(tmp_path: Path) -> Path:
+    """A database as the app made it."""
+    path = tmp_path / "app.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(APP)
+    return path
+
+
+def insert(path: Path, name: str, moment: object, **changes: object) -> None:
+    """Insert a schedule as the app would."""
+    values = {"id": name, "shop": "test.myshopify.com", "name": name, "reportType": "orders", "frequency": "DAILY"}
+    values |= {"time": "08:00", "recipients": '["a@b.example"]', "nextRunAt": moment, "updatedAt": 0, **changes}
+    names = ", ".join(f'"{key}"' for key in values)
+    with sqlite3.connect(path) as connection:
+        marks = ", ".join("?" * len(values))
+        connection.execute(f'INSERT INTO "ReportSchedule" ({names}) VALUES ({marks})', tuple(values.values()))
+
+
+def test_a_first_contact_with_the_apps_database_holds_delivery(app_database: Path) -> None:
+    with open_test_store(f"file:{app_database}") as store:
+        assert not store.own
+        assert store.mode == "hold"
+
+
+def test_both_moment_styles_in_one_column_are_due_at_their_moment(app_database: Path) -> None:
+    moment = now()
+    past, future = moment - timedelta(seconds=1), moment + timedelta(hours=1)
+    insert(app_database, "int-due", to_ms(past))
+    insert(app_database, "text-due", encode(past, Style.TEXT))
+    insert(app_database, "zulu-due", past.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    insert(app_database, "int-later", to_ms(future))
+    insert(app_database, "text-later", encode(future, Style.TEXT))
+    with open_test_store(f"file:{app_database}") as store:
+        assert {item.name for item in store.queueing.due(moment)} == {"int-due", "text-due", "zulu-due"}
+        earliest = store.queueing.next_due_at()
+        assert earliest is not None
+        assert earliest.replace(microsecond=0) == past.replace(microsecond=0)
+
+
+def test_a_cursor_is_written_in_the_style_it_was_read_in(app_database: Path) -> None:
+    moment = now()
+    insert(app_database, "int", to_ms(moment - timedelta(seconds=1)))
+    insert(app_database, "text", encode(moment - timedelta(seconds=1), Style.TEXT))
+    with open_test_store(f"file:{app_database}") as store:
+        due = store.queueing.due(moment)
+        store.queueing.queue([(item, timetable.plan(item.schedule, moment)) for item in due if item.schedule], moment)
+        rows = dict(store.engine.read('SELECT "id", typeof("nextRunAt") FROM "ReportSchedule"'))
+    assert rows == {"int": "integer", "text": "text"}
+
+
+def test_the_due_question_uses_the_index_in_both_styles(app_database: Path) -> None:
+    with open_test_store(f"file:{app_database}") as store:
+        for condition, values in store.queueing._not_after(now()):
+            sql = f'SELECT 1 FROM "ReportSchedule" s WHERE {store.queueing._ours} AND {condition}'
+            plan = store.engine.read(f"EXPLAIN QUERY PLAN {sql}", (*store.types, *values))
+            assert "ReportSchedule_isActive_nextRunAt_idx" in str(plan)
+
+
+def test_the_apps_history_is_written_in_its_words(app_database: Path) -> None:
+    moment = now()
+    insert(app_database, "one", to_ms(moment - timedelta(seconds=1)))
+    with open_test_store(f"file:{app_database}") as store:
+        due = store.queueing.due(moment)
+        store.queueing.queue([(item, timetable.plan(item.schedule, moment)) for item in due if item.schedule], moment)
+        (lease,) = store.leases.claim(1)
+        run = store.corridor.start(lease)
+        assert run is not None
+        running = store.engine.read('SELECT "status", "reportScheduleId" FROM "ReportHistory"')
+        assert running == [("RUNNING", "one")]
+        outcome = Outcome(RunStatus.PARTIAL, error_code="smtp_refused", error="1 of 2 delivered.")
+        store.corridor.finish(lease, run, outcome, go_on=False)
+        (row,) = store.engine.read('SELECT "status", "error", "completedAt" FROM "ReportHistory"')
+    assert row[:2] == ("FAILED", "1 of 2 delivered.")
+    assert row[2] is not None
+
+
+def test_a_foreign_report_type_is_counted_and_never_due(app_database: Path) -> None:
+    insert(app_database, "other", to_ms(now() - timedelta(days=1)), reportType="inventory")
+    with open_test_store(f"file:{app_database}") as store:
+        assert store.queueing.due(now()) == []
+        assert store.schedules.counts() == {"reports": 0, "foreign": 1}
+
+
+def test_the_apps_tables_are_never_altered(app_database: Path) -> None:
+    def tables() -> list[tuple[str, str]]:
+        with sqlite3.connect(app_database) as connection:
+            wanted = ("Session", "ReportSchedule", "ReportHistory")
+            sql = f"SELECT name, sql FROM sqlite_master WHERE tbl_name IN {wanted} ORDER BY name"
+            return list(connection.execute(sql))
+
+    before = tables()
+    open_test_store(f"file:{app_database}").close()
+    assert tables() == before
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (1764000000000, datetime(2025, 11, 24, 16, 0, tzinfo=UTC)),
+        (1764000000, datetime(2025, 11, 24, 16, 0, tzinfo=UTC)),
+        ("2025-11-24T16:00:00.000+00:00", datetime(2025, 11, 24, 16, 0, tzinfo=UTC)),
+        ("2025-11-24T17:00:00+01:00", datetime(2025, 11, 24, 16, 0, tzinfo=UTC)),
+        ("2025-11-24 16:00:00", datetime(2025, 11, 24, 16, 0, tzinfo=UTC)),
+        (None, None),
+    ],
+)
+def test_a_stored_moment_is_read_in_every_style(value: object, expected: datetime | None) -> None:
+    assert decode(value) == expected
+
+
+def test_a_relative_prisma_url_that_fits_two_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "prisma").mkdir()
+    for folder in (tmp_path, tmp_path / "prisma"):
+        (folder / "dev.sqlite").touch()
+    with pytest.raises(UsageError, match=r"two files"):
+        read_url("file:./dev.sqlite", tmp_path)
+
+
+def test_prismas_own_parameters_do_not_reach_the_driver() -> None:
+    url = "postgresql://u:p%40ss@db:5433/shop?schema=app&connection_limit=5&pgbouncer=true&sslmode=require"
+    target = read_url(url)
+    assert (target.app_schema, target.pgbouncer) == ("app", True)
+    assert "schema=" not in target.conninfo
+    assert "sslmode=require" in target.conninfo
+    assert "p%40ss" not in target.shown + repr(target)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("this is not a database, only a text\n")
+    with pytest.raises(StoreError) as caught:
+        open_test_store(f"sqlite://{path}")
+    assert caught.value.code == "database_foreign"

@@ -1,0 +1,197 @@
+"""The store on SQLite and on PostgreSQL: the same promises on both."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from scheduler_daemon import timetable
+from scheduler_daemon.errors import LeaseLost, StoreError
+from scheduler_daemon.model import Outcome, Recurrence, RuleKind, RunStatus
+from scheduler_daemon.store import Store
+from tests.conftest import open_test_store
+from tests.making import SHOP, make_schedule, make_session, now
+
+DONE = Outcome(RunStatus.SUCCEEDED)
+
+
+def queue_due(store: Store) -> int:
+    """Queue everything due, as a tick does."""
+    moment = now()
+    due = store.queueing.due(moment)
+    plans = [(seen, timetable.plan(seen.schedule, moment, shop_zone=seen.shop_zone)) for seen in due if seen.schedule]
+    return store.queueing.queue(plans, moment)
+
+
+def test_a_database_of_our_own_is_live_and_has_the_apps_tables(store: Store) -> None:
+    assert store.own
+    assert store.mode == "live"
+    assert store.engine.read('SELECT COUNT(*) FROM {app}"ReportHistory"')[0][0] == 0
+
+
+def test_a_due_schedule_is_queued_once_and_its_cursor_moves(store: Store) -> None:
+    made = make_schedule(store)
+    assert queue_due(store) == 1
+    assert queue_due(store) == 0
+    cursor = store.schedules.find(made.id).due_at
+    assert cursor is not None
+    assert cursor > now()
+    (run,) = store.history.latest()
+    assert (run.status, run.schedule_id) == (RunStatus.QUEUED, made.id)
+    assert run.report == made.report
+
+
+def test_a_cursor_that_somebody_else_moved_wins(store: Store) -> None:
+    made = make_schedule(store)
+    moment = now()
+    (seen,) = store.queueing.due(moment)
+    assert seen.schedule is not None
+    plan = timetable.plan(seen.schedule, moment)
+    store.schedules.edit(replace(seen.schedule, next_due_at=moment + timedelta(hours=1)), moment)
+    assert store.queueing.queue([(seen, plan)], moment) == 0
+    assert store.history.latest() == []
+    assert store.schedules.find(made.id).due_at == moment + timedelta(hours=1)
+
+
+def test_two_daemons_that_plan_the_same_occurrence_make_one_run(store: Store) -> None:
+    make_schedule(store)
+    moment = now()
+    (seen,) = store.queueing.due(moment)
+    assert seen.schedule is not None
+    plan = timetable.plan(seen.schedule, moment)
+    assert store.queueing.queue([(seen, plan)], moment) == 1
+    assert store.queueing.queue([(seen, plan)], moment) == 0
+    assert len(store.history.latest()) == 1
+
+
+def test_a_shop_is_claimed_by_one_holder_only(store: Store, database_url: str) -> None:
+    make_schedule(store)
+    queue_due(store)
+    with open_test_store(database_url) as other:
+        (lease,) = store.leases.claim(8)
+        assert other.leases.claim(8) == []
+        assert other.leases.held_elsewhere() == {SHOP: store.holder}
+        assert store.leases.release(lease)
+        assert len(other.leases.claim(8)) == 1
+
+
+def test_a_run_goes_from_queued_to_succeeded_with_its_attempt(store: Store) -> None:
+    make_schedule(store)
+    make_schedule(store, name="Second")
+    queue_due(store)
+    (lease,) = store.leases.claim(8)
+    first = store.corridor.start(lease)
+    assert first is not None
+    second = store.corridor.finish(lease, first, DONE, go_on=True)
+    assert second is not None
+    assert second.id != first.id
+    assert store.corridor.finish(lease, second, DONE, go_on=True) is None
+    assert store.corridor.release(lease, [first.schedule_id])
+    assert {run.status for run in store.history.latest()} == {RunStatus.SUCCEEDED}
+    (attempt,) = store.history.attempts(first.id)
+    assert (attempt.number, attempt.status, attempt.holder) == (1, "succeeded", store.holder)
+    seen = store.schedules.find(first.schedule_id).schedule
+    assert seen is not None
+    assert seen.last_run_at is not None
+    rows = store.engine.read('SELECT "status" FROM {app}"ReportHistory"')
+    assert {row[0] for row in rows} == {"SUCCESS"}
+
+
+def test_a_waiting_retry_holds_nothing_and_keeps_its_run(store: Store) -> None:
+    make_schedule(store)
+    queue_due(store)
+    (lease,) = store.leases.claim(8)
+    run = store.corridor.start(lease)
+    assert run is not None
+    later = now() + timedelta(hours=1)
+    store.corridor.finish(lease, run, Outcome(RunStatus.QUEUED, not_before=later, error_code="timeout"), go_on=True)
+    store.corridor.release(lease)
+    assert store.leases.claim(8) == []
+    assert store.leases.next_work_at() == later
+    assert store.history.failed_attempts(run.id) == 1
+
+
+def test_a_stale_holders_result_is_refused_and_the_run_is_made_again(store: Store, database_url: str) -> None:
+    make_schedule(store)
+    queue_due(store)
+    with open_test_store(database_url, lease=0.01) as stale:
+        (old,) = stale.leases.claim(8)
+        run = stale.corridor.start(old)
+        assert run is not None
+        store.engine.write("UPDATE {ours}scheduler_shop SET lease_until = 0")
+        (lease,) = store.leases.claim(8)
+        assert lease.fence == old.fence + 1
+        assert store.corridor.adopt(lease, ("folder",)) == [(run.id, RunStatus.QUEUED)]
+        with pytest.raises(LeaseLost):
+            stale.corridor.finish(old, run, DONE, go_on=True)
+        again = store.corridor.start(lease)
+        assert again is not None
+        assert (again.id, again.attempt, again.lost_leases) == (run.id, 2, 1)
+        store.corridor.finish(lease, again, DONE, go_on=False)
+        assert [attempt.status for attempt in store.history.attempts(run.id)] == ["lost", "succeeded"]
+
+
+def test_a_run_that_kills_its_process_three_times_is_quarantined(store: Store) -> None:
+    make_schedule(store)
+    queue_due(store)
+    for _ in range(3):
+        store.engine.write("UPDATE {ours}scheduler_shop SET lease_until = 0, next_work_at = 0")
+        (lease,) = store.leases.claim(8)
+        store.corridor.adopt(lease, ())
+        store.corridor.start(lease)
+    store.engine.write("UPDATE {ours}scheduler_shop SET lease_until = 0, next_work_at = 0")
+    (lease,) = store.leases.claim(8)
+    assert store.corridor.adopt(lease, ())[0][1] is RunStatus.SKIPPED
+    (run,) = store.history.latest()
+    assert (run.reason, run.error_code) == ("quarantined", "abandoned")
+
+
+def test_a_beat_extends_what_is_ours_and_names_what_is_lost(store: Store) -> None:
+    make_schedule(store)
+    queue_due(store)
+    (lease,) = store.leases.claim(8)
+    assert store.leases.beat([lease])[1] == []
+    store.engine.write("UPDATE {ours}scheduler_shop SET fence = fence + 1")
+    assert store.leases.beat([lease])[1] == [lease]
+
+
+def test_a_row_that_cannot_be_read_fails_once_and_the_others_go_on(store: Store) -> None:
+    make_schedule(store)
+    bad = make_schedule(store, name="Bad")
+    store.engine.write('UPDATE {app}"ReportSchedule" SET "recipients" = ? WHERE "id" = ?', ("not json", bad.id))
+    seen = {item.name: item for item in store.queueing.due(now())}
+    assert seen["Bad"].schedule is None
+    assert "not json" in seen["Bad"].problem
+    assert store.queueing.refuse(seen["Bad"], now())
+    assert not store.queueing.refuse(seen["Bad"], now())
+    assert seen["Orders yesterday"].schedule is not None
+    (run,) = store.history.latest()
+    assert (run.status, run.error_code) == (RunStatus.FAILED, "bad_schedule_row")
+
+
+def test_an_occurrence_missed_by_an_outage_is_coalesced_into_the_latest(store: Store) -> None:
+    moment = now()
+    rule = Recurrence(RuleKind.HOURLY, minute=0)
+    past = (moment - timedelta(hours=3)).replace(minute=0, second=0, microsecond=0)
+    make_schedule(store, recurrence=rule, zone="UTC", next_due_at=past)
+    assert queue_due(store) == 1
+    runs = store.history.latest()
+    assert [run.status for run in runs].count(RunStatus.QUEUED) == 1
+    assert {run.reason for run in runs if run.status is RunStatus.SKIPPED} == {"coalesced"}
+    assert len(runs) >= 3
+
+
+def test_a_session_is_read_back_and_its_token_does_not_show(store: Store) -> None:
+    make_session(store, SHOP, "shpat_secret_0123")
+    found = store.sessions.need(SHOP)
+    assert found.token.reveal() == "shpat_secret_0123"
+    assert "shpat" not in repr(found)
+
+
+def test_a_database_of_a_newer_version_is_refused(database_url: str) -> None:
+    with open_test_store(database_url) as made:
+        insert = "INSERT INTO {ours}scheduler_migration (name, applied) VALUES ('9999_future', '2030-01-01')"
+        made.engine.write(insert)
+    with pytest.raises(StoreError) as caught:
+        open_test_store(database_url)
+    assert caught.value.code == "database_newer"
