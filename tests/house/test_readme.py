@@ -100,11 +100,12 @@ def test_no_room_is_crowded() -> None:
 
 
 def test_functions_are_short() -> None:
-    lengths = []
-    for path in modules():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                lengths.append(((node.end_lineno or 0) - node.lineno + 1, f"{path.name}:{node.name}"))
+    lengths = [
+        ((node.end_lineno or 0) - node.lineno + 1, f"{path.name}:{node.name}")
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    ]
     assert [name for length, name in lengths if length > 60] == []
     assert sum(length < 45 for length, _ in lengths) / len(lengths) >= 0.95
 
