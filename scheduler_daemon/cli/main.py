@@ -23,7 +23,13 @@ COMMANDS = {
     "run": ("run", "Run the daemon."),
     "check-once": ("check_once", "Check once, wait for the reports, say what happened."),
     "status": ("status", "Say how the daemon is, and the one next thing to do."),
+    "init": ("init", "Write a configuration and create the database."),
+    "shops": ("shops", "Add, list, check, pause and remove shops."),
+    "reports": ("reports", "Add, list, edit, explain and run scheduled reports."),
+    "history": ("history", "Look at what ran."),
     "demo": ("demo", "Show the whole product on invented shops."),
+    "db": ("db", "Look at the database and upgrade it."),
+    "go-live": ("go_live", "Let reports leave, after showing what would."),
     "config": ("config_commands", "Show and check the configuration."),
 }
 

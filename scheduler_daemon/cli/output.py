@@ -1,6 +1,7 @@
 """What commands print: envelopes for machines, plain tables for people, errors for both."""
 
 import json
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -42,4 +43,4 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     widths = [max(len(row[index]) for row in cells) for index in range(len(headers))]
     for number, row in enumerate(cells):
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        click.echo(click.style(line, bold=True) if number == 0 else line)
+        click.echo(click.style(line, bold=True) if number == 0 and not os.environ.get("NO_COLOR") else line)

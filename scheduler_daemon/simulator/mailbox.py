@@ -55,7 +55,9 @@ class _Talk(socketserver.StreamRequestHandler):
             word = line.strip().decode("utf-8", errors="replace")
             verb = word.upper()
             if verb.startswith("EHLO"):
-                self._say("250-demo", f"250-SIZE {self.server.mailbox.size}", "250-8BITMIME", "250 SMTPUTF8")
+                self._say(
+                    "250-demo", f"250-SIZE {self.server.mailbox.size}", "250-8BITMIME", "250-AUTH PLAIN", "250 SMTPUTF8"
+                )
             elif verb.startswith("RCPT TO:"):
                 address = word[8:].split(">")[0].strip(" <")
                 if address in self.server.mailbox.refuse:
@@ -63,6 +65,8 @@ class _Talk(socketserver.StreamRequestHandler):
                     continue
                 recipients.append(address)
                 self._say("250 ok")
+            elif verb.startswith("AUTH PLAIN"):
+                self._say("235 welcome")
             elif verb == "DATA":
                 self._say("354 go on")
                 self.server.mailbox.keep(recipients, self._data())

@@ -20,6 +20,7 @@ FLOORS = (
     ("lib",),
     ("model", "errors"),
     ("recurrence",),
+    ("spoken",),
     ("timetable", "period", "retry", "tablefile"),
     (
         "shopify",
