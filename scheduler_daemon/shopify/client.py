@@ -124,6 +124,7 @@ class Client:
 
     def _send(self, payload: Mapping[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
         import requests
+        from urllib3.exceptions import HTTPError, ReadTimeoutError
 
         until = monotonic() + self._timeout
         headers = {"X-Shopify-Access-Token": self._token.reveal(), "Accept": "application/json"}
@@ -137,17 +138,18 @@ class Client:
                 stream=True,
             ) as response:
                 return response.status_code, response.headers, self._body(response, until)
-        except requests.Timeout:
+        except (requests.Timeout, ReadTimeoutError):
             message = f"Shopify did not answer for {self.shop} within {self._timeout:.0f} s."
             raise SourceError(message, code="timeout", retryable=True) from None
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, HTTPError, OSError) as error:
             message = f"Shopify cannot be reached for {self.shop}: {type(error).__name__}."
             raise SourceError(message, retryable=True) from None
 
     def _body(self, response: "requests.Response", until: float) -> bytes:
         """Read the body under one total time: a limit per read would let a dripping answer last for ever."""
         parts, size = [], 0
-        for part in response.iter_content(65536):
+        # read1 returns what has come; reading a full block would wait for a dripping answer byte by byte.
+        while part := response.raw.read1(65536, decode_content=True):
             parts.append(part)
             size += len(part)
             if size > MOST_BYTES:

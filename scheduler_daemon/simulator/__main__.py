@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 
+from ..lib.files import write_atomically
 from .server import Simulator
 from .shop import SimShop
 
@@ -19,7 +20,7 @@ def main() -> int:
     parser.add_argument("--days", type=float, default=60)
     parser.add_argument("--rate", type=float, default=100)
     parser.add_argument("--bucket", type=float, default=2000)
-    parser.add_argument("--access", default="token")
+    parser.add_argument("--access", choices=("token", "expiring", "client"), default="token")
     args = parser.parse_args()
     shops = [
         SimShop(
@@ -34,11 +35,16 @@ def main() -> int:
     ]
     simulator = Simulator(shops, port=args.port)
     facts = {
-        shop.domain: {"token": shop.token, "client_id": shop.client_id, "client_secret": shop.client_secret}
+        shop.domain: {
+            "token": shop.token,
+            "refresh_token": shop.refresh_token,
+            "client_id": shop.client_id,
+            "client_secret": shop.client_secret,
+        }
         for shop in shops
     }
     ready = {"base_url": simulator.base_url, "url": simulator.url, "shops": facts}
-    args.ready_file.write_text(json.dumps(ready), encoding="utf-8")
+    write_atomically(args.ready_file, json.dumps(ready).encode(), 0o600)
     try:
         simulator.serve()
     except KeyboardInterrupt:

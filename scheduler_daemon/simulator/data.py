@@ -5,6 +5,7 @@ Every figure is exact: cents are whole numbers until they are written as decimal
 """
 
 import random
+from array import array
 from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -64,8 +65,9 @@ class ShopData:
         offsets = sorted((chance.randrange(seconds) for _ in range(orders)), reverse=True)
         self.created = [self.until - timedelta(seconds=offset + 1) for offset in offsets]
         self.variants = [_variant(chance, number) for number in range(36)]
-        self.order = lru_cache(maxsize=2000)(self._order)
-        self._updated: list[tuple[datetime, int]] | None = None
+        self.order = lru_cache(maxsize=600)(self._order)
+        self._refunded = self._refund_times(chance)
+        self._updated: array[int] | None = None
 
     @property
     def count(self) -> int:
@@ -74,21 +76,30 @@ class ShopData:
 
     def refunded_at(self, number: int) -> datetime | None:
         """Return when order *number* was refunded, known without making the order; None where it was not."""
-        chance = random.Random(f"{self.seed}/{number}/refund")
-        if chance.randrange(100) >= REFUNDED:
-            return None
-        at = self.created[number] + timedelta(seconds=chance.randrange(3600, 20 * 86400))
-        return at if at < self.until else None
+        later = self._refunded[number]
+        return self.created[number] + timedelta(seconds=later) if later else None
+
+    def _refund_times(self, chance: random.Random) -> "array[int]":
+        """Return for each order the seconds to its refund, 0 where there is none: 8 bytes an order."""
+        made = array("q")
+        for created in self.created:
+            later = int(3600 + chance.random() * 20 * 86400) if chance.random() * 100 < REFUNDED else 0
+            made.append(later if created + timedelta(seconds=later) < self.until else 0)
+        return made
 
     def updated(self, number: int) -> datetime:
         """Return when order *number* last changed."""
         return self.refunded_at(number) or self.created[number]
 
-    def by_updated(self) -> list[tuple[datetime, int]]:
-        """Return (updated, number) of all orders, ascending."""
+    def by_updated(self) -> "array[int]":
+        """Return the numbers of all orders by their last change, ascending."""
         if self._updated is None:
-            self._updated = sorted((self.updated(number), number) for number in range(self.count))
+            self._updated = array("q", sorted(range(self.count), key=self.updated))
         return self._updated
+
+    def first_updated(self, moment: datetime) -> int:
+        """Return the place in `by_updated` of the first order that last changed at or after *moment*."""
+        return bisect_left(self.by_updated(), moment, key=self.updated)
 
     def first_created(self, moment: datetime) -> int:
         """Return the number of the first order created at or after *moment*."""
@@ -121,13 +132,16 @@ class ShopData:
             "city": chance.choice(CITIES),
             "note": chance.choice((None, None, "Ring twice,\nplease", "-fragile-")),
             "code": chance.choice((None, None, None, "SPRING10")),
+            "fulfilled": chance.randrange(8) > 0,
         }
 
     def _line(self, chance: random.Random, number: int, index: int) -> dict[str, Any]:
         variant = chance.choice(self.variants)
         quantity = chance.choice((1, 1, 1, 2, 3))
         made = {"id": number * 100 + index, "variant": variant, "quantity": quantity, "price": variant.price}
-        return made | {"total": variant.price * quantity, "discount": 0, "gone": chance.randrange(60) == 0}
+        off = made["price"] * quantity // 10 if chance.randrange(12) == 0 else 0
+        made |= {"total": variant.price * quantity, "discount": off, "allocations": [off] if off else []}
+        return made | {"gone": chance.randrange(60) == 0, "returned": 0}
 
     @staticmethod
     def _returns(chance: random.Random, number: int, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -136,6 +150,7 @@ class ShopData:
             if index and chance.randrange(2):
                 continue
             quantity = chance.randint(1, line["quantity"])
+            line["returned"] = quantity
             share = (line["total"] - line["discount"]) * quantity // line["quantity"]
             tax = line["tax"] * quantity // line["quantity"]
             returned.append(
@@ -159,7 +174,9 @@ def _spread_discount(chance: random.Random, lines: list[dict[str, Any]]) -> None
         return
     percent = chance.choice((5, 10, 25))
     for line in lines:
-        line["discount"] = line["total"] * percent // 100
+        share = (line["total"] - line["discount"]) * percent // 100
+        line["discount"] += share
+        line["allocations"].append(share)
 
 
 def _tax(paid: int, included: bool) -> int:

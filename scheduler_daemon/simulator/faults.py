@@ -1,4 +1,9 @@
-"""Bad days on demand: what an answer can look like when something is wrong."""
+"""
+Bad days on demand: what an answer can look like when something is wrong.
+
+A fault is `{"fault": name}`, one per request, with these keys besides: `seconds` (how long it is slow or drips; the
+value of Retry-After), `to` (where a redirect leads), `on` ("graphql", which is meant without it, or "token").
+"""
 
 import json
 import socket
@@ -30,6 +35,16 @@ FAULTS = {
     "reset": "The connection is reset.",
 }
 
+#: What a shop's `state` does to each request; it may also be the name of a fault.
+STATES = {
+    "frozen": "402",
+    "locked": "423",
+    "fraudulent": "403",
+    "uninstalled": "401",
+    "gone": "404",
+    "down": "503",
+}
+
 BODIES: dict[str, tuple[int, Any]] = {
     "401": (401, {"errors": "[API] Invalid API key or access token (unrecognized login or wrong password)"}),
     "402": (402, {"errors": "Unavailable Shop"}),
@@ -40,7 +55,6 @@ BODIES: dict[str, tuple[int, Any]] = {
     "429": (429, {"errors": "Too many requests"}),
     "500": (500, {"errors": "Internal Server Error"}),
     "503": (503, "<html>Service Unavailable</html>"),
-    "throttled": (200, {"errors": [{"message": "Throttled", "extensions": {"code": "THROTTLED"}}]}),
     "errors_list": (
         200,
         {
@@ -54,6 +68,12 @@ BODIES: dict[str, tuple[int, Any]] = {
     "html": (200, "<!doctype html><p>Maintenance</p>"),
     "empty": (200, ""),
 }
+
+
+def check(name: str) -> None:
+    """Raise ValueError for a fault that does not exist."""
+    if name not in FAULTS:
+        raise ValueError(f"no fault {name!r}; there are: {', '.join(FAULTS)}")
 
 
 def play(handler: Any, fault: dict[str, Any]) -> bool:

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 TERM = re.compile(r"""(-?)(\w+):(>=|<=|>|<)?('[^']*'|"[^"]*"|\S+)""")
 MOMENTS = {"created_at": "created", "processed_at": "created", "updated_at": "updated"}
+#: What `fulfillment_status:` may be for an order that is not sent, and for one that is.
+FULFILLMENT = (("unfulfilled", "unshipped"), ("fulfilled", "shipped"))
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     ">=": lambda a, b: a >= b,
     ">": lambda a, b: a > b,
@@ -16,20 +18,30 @@ COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 Test = Callable[[dict[str, Any]], bool]
+#: Field ("created", "updated"), comparison, moment, and whether the opposite is meant.
+Bound = tuple[str, str, datetime, bool]
 
 
-def read_query(text: str) -> tuple[list[tuple[str, str, datetime]], list[Test]]:
+def read_query(text: str) -> tuple[list[Bound], list[Test]]:
     """
-    Return the bounds on moments (field, comparison, moment) and the other tests on an order; all must hold.
+    Return the bounds on moments and the other tests on an order; all must hold.
 
-    Raise ValueError for a term that Shopify's reports search does not have.
+    Moments without an offset are UTC. Raise ValueError for what is not a term known here: Shopify would ignore it and
+    give too many orders, which a test must not miss.
     """
-    bounds: list[tuple[str, str, datetime]] = []
+    bounds: list[Bound] = []
     tests: list[Test] = []
-    for minus, field, comparison, quoted in TERM.findall(text or ""):
+    left = TERM.sub("", text).split()
+    if [word for word in left if word != "AND"]:
+        raise ValueError(f"the simulator cannot read these search words: {' '.join(left)}")
+    for minus, field, comparison, quoted in TERM.findall(text):
         value = quoted.strip("'\"")
         if field in MOMENTS:
-            bounds.append((MOMENTS[field], comparison, datetime.fromisoformat(value)))
+            moment = datetime.fromisoformat(value)
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            bounds.append((MOMENTS[field], comparison, moment, bool(minus)))
+        elif comparison:
+            raise ValueError(f"the simulator compares no {field}: {comparison}{quoted}")
         else:
             test = _test(field, value)
             tests.append(_opposite(test) if minus else test)
@@ -46,9 +58,9 @@ def _test(field: str, value: str) -> Test:
         "test": lambda order: order["test"] is (low == "true"),
         "tag": lambda order: low in [tag.lower() for tag in order["tags"]],
         "source_name": lambda order: str(order["channel"]) == low,
-        "status": lambda order: low in ("any", "cancelled" if order["cancelled"] else "open"),
+        "status": lambda order: low in ("any", "not_closed", "cancelled" if order["cancelled"] else "open"),
         "financial_status": lambda order: financial_status(order).lower() == low,
-        "fulfillment_status": lambda order: low in ("shipped", "fulfilled"),
+        "fulfillment_status": lambda order: low in FULFILLMENT[order["fulfilled"]],
         "name": lambda order: order_name(order).lower() == low,
         "id": lambda order: str(order["number"] + 1) == low,
     }

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sys
 import threading
 import uuid
 from collections.abc import Sequence
@@ -11,7 +12,10 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from . import faults, tokens
-from .shop import SimShop
+from .shop import VERSIONS, SimShop
+
+#: What `/_control` may set.
+SETTABLE = ("state", "scopes", "restore_rate", "bucket_size", "available", "cursor_limit", "expires", "name", "zone")
 
 
 class Simulator:
@@ -51,7 +55,9 @@ class _Server(ThreadingHTTPServer):
     simulator: Simulator
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
+        """A client that went away is no news; a defect of the simulator is."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -67,6 +73,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing goes to standard error."""
 
     def do_GET(self) -> None:
+        if self.path != "/_log":
+            self.answer(404, b'{"errors":"Not Found"}', {})
+            return
         logged = [entry for shop in self.server.simulator.shops.values() for entry in shop.log]
         self.answer(200, json.dumps(logged).encode(), {})
 
@@ -77,21 +86,36 @@ class _Handler(BaseHTTPRequestHandler):
             self._control(json.loads(body))
             return
         shop = self.server.simulator.shops.get(parts[0])
-        if shop is None or len(parts) < 4 or parts[1] != "admin":
-            self.answer(404, b'{"errors":"Not Found"}', {})
-        elif parts[2:] == ["oauth", "access_token"]:
+        if shop is not None and parts[1:] == ["admin", "oauth", "access_token"]:
             self._token(shop, body)
-        else:
+        elif shop is not None and parts[1:3] == ["admin", "api"] and parts[4:] == ["graphql.json"]:
             self._graphql(shop, parts[3], body)
+        else:
+            self.answer(404, b'{"errors":"Not Found"}', {})
 
     def _control(self, order: dict[str, Any]) -> None:
-        shop = self.server.simulator.shop(order["shop"])
-        shop.script(order.get("script", ()))
+        """Take `{"shop": domain, "script": [fault ...], "set": {name: value}, "call": "expire" | "revoke"}`."""
+        shop = self.server.simulator.shops.get(order.get("shop", ""))
+        unknown = [name for name in order.get("set", {}) if name not in SETTABLE]
+        if shop is None or unknown or order.get("call") not in (None, "expire", "revoke"):
+            self.answer(400, json.dumps({"error": f"no such shop, call or setting: {order}"}).encode(), {})
+            return
+        try:
+            shop.script(order.get("script", ()))
+        except ValueError as error:
+            self.answer(400, json.dumps({"error": str(error)}).encode(), {})
+            return
         for name, value in order.get("set", {}).items():
             setattr(shop, name, value)
+        if order.get("call"):
+            getattr(shop, order["call"])()
         self.answer(200, b"{}", {})
 
     def _token(self, shop: SimShop, body: bytes) -> None:
+        fault = shop.fault("token")
+        if fault and self._play(shop, fault):
+            shop.log.append({"shop": shop.domain, "operation": "token", "fault": fault["fault"]})
+            return
         text = body.decode()
         form = json.loads(text) if text.startswith("{") else {key: values[0] for key, values in parse_qs(text).items()}
         with shop.lock:
@@ -100,23 +124,34 @@ class _Handler(BaseHTTPRequestHandler):
         self.answer(status, json.dumps(made).encode(), {})
 
     def _graphql(self, shop: SimShop, version: str, body: bytes) -> None:
-        with shop.lock:
-            fault = shop.bad_days.popleft() if shop.bad_days else ({"fault": shop.state} if shop.state else None)
+        fault = shop.fault("graphql")
         token = self.headers.get("X-Shopify-Access-Token", "")
         entry: dict[str, Any] = {"shop": shop.domain, "operation": "graphql", "token": token[-4:], "version": version}
         shop.log.append(entry)
-        if fault and faults.play(self, fault):
+        if fault and self._play(shop, fault):
             entry["fault"] = fault["fault"]
             return
         if not tokens.accepted(shop, token):
             faults.play(self, {"fault": "401"})
             entry["fault"] = "401"
             return
-        asked = json.loads(body)
-        made = shop.answer(asked.get("query", ""), asked.get("variables") or {})
+        try:
+            asked = json.loads(body)
+            query, variables = str(asked["query"]), dict(asked.get("variables") or {})
+        except (ValueError, TypeError, KeyError):
+            faults.play(self, {"fault": "errors_object"})
+            return
+        made = shop.answer(query, variables)
         entry["cost"] = made.get("extensions", {}).get("cost", {}).get("actualQueryCost")
         entry["throttled"] = any(e.get("extensions", {}).get("code") == "THROTTLED" for e in made.get("errors", ()))
-        self.answer(200, json.dumps(made, ensure_ascii=False).encode(), {"X-Shopify-API-Version": version})
+        served = version if version in VERSIONS else VERSIONS[0]
+        self.answer(200, json.dumps(made, ensure_ascii=False).encode(), {"X-Shopify-API-Version": served})
+
+    def _play(self, shop: SimShop, fault: dict[str, Any]) -> bool:
+        if fault["fault"] != "throttled":
+            return faults.play(self, fault)
+        self.answer(200, json.dumps(shop.throttled(int(shop.available) + 1)).encode(), {})
+        return True
 
     def answer(self, status: int, data: bytes, headers: dict[str, str]) -> None:
         """Send one whole answer."""

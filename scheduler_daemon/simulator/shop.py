@@ -1,24 +1,32 @@
 """One invented shop: its data, its access, its bucket, its bad days, and the answers to GraphQL."""
 
+import re
 import secrets
 import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from functools import cache
+from datetime import UTC, datetime
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from graphql import GraphQLError, GraphQLSchema, build_schema, execute_sync, parse, validate
+from graphql import DocumentNode, GraphQLError, GraphQLSchema, build_schema, execute_sync, parse, validate
 
+from . import faults as bad
 from .cost import cost_of
 from .data import ShopData
-from .resolve import connected, make_cursor, order_fields, page_size, read_cursor
-from .search import COMPARE, read_query
+from .listing import Listing, listing, visible_since
+from .problems import denied, failed, refused
+from .resolve import connected, only_forward, order_fields, page_size
 
 SCOPES = ("read_orders", "read_all_orders", "read_products", "read_customers")
 MOST_COST = 1000
+RATE_DOCS = "https://shopify.dev/api/usage/rate-limits"
+SORTS = ("CREATED_AT", "PROCESSED_AT", "UPDATED_AT", "ID")
+#: Served on 2026-11-23 (notes on Shopify, 2.1); an older one is answered by the first.
+VERSIONS = ("2026-01", "2026-04", "2026-07", "2026-10", "unstable")
 
 
 @cache
@@ -28,8 +36,8 @@ def schema() -> GraphQLSchema:
     return build_schema(text, assume_valid=True)
 
 
-@cache
-def _checked(query: str) -> Any:
+@lru_cache(maxsize=256)
+def _checked(query: str) -> tuple[DocumentNode, list[GraphQLError]]:
     document = parse(query)
     problems = validate(schema(), document)
     return document, problems
@@ -71,7 +79,7 @@ class SimShop:
         self.expires = 3600
         self.granted = {self.token: time.monotonic() + self.expires} if access == "expiring" else {}
         self.cursor_limit = 25_000
-        self.state = ""
+        self.state: str | None = None
         self.bad_days: deque[dict[str, Any]] = deque()
         self.log: list[dict[str, Any]] = []
         self.lock = threading.RLock()
@@ -82,7 +90,32 @@ class SimShop:
 
     def script(self, faults: Sequence[str | dict[str, Any]]) -> None:
         """Let the next answers be these faults, one each (see `faults.FAULTS`)."""
-        self.bad_days.extend({"fault": item} if isinstance(item, str) else item for item in faults)
+        made = [{"fault": item} if isinstance(item, str) else dict(item) for item in faults]
+        for item in made:
+            bad.check(item["fault"])
+        with self.lock:
+            self.bad_days.extend(made)
+
+    def fault(self, where: str) -> dict[str, Any] | None:
+        """Return what goes wrong with this request, to "graphql" or "token"; the script first, then the state."""
+        with self.lock:
+            for item in self.bad_days:
+                if item.get("on", "graphql") == where:
+                    self.bad_days.remove(item)
+                    return item
+        state = bad.STATES.get(self.state or "", self.state)
+        return {"fault": state} if state else None
+
+    def expire(self) -> None:
+        """End the current access token now, as its `expires_in` would."""
+        with self.lock:
+            self.granted[self.token] = time.monotonic()
+
+    def revoke(self) -> None:
+        """End all tokens, the refresh tokens too: the app was removed, or its access was withdrawn."""
+        with self.lock:
+            self.granted = {**dict.fromkeys(self.granted, 0.0), self.token: 0.0}
+            self.refresh_token = self.old_refresh = ""
 
     # GraphQL --------------------------------------------------------------------------------------------------------
 
@@ -93,25 +126,36 @@ class SimShop:
         except GraphQLError as error:
             return {"errors": [{"message": error.message, "extensions": {"code": "PARSE_ERROR"}}]}
         if problems:
-            return {"errors": [_shown(problem) for problem in problems]}
+            return {"errors": [refused(problem, document) for problem in problems]}
         cost = cost_of(schema(), document, variables)
         if cost > MOST_COST:
             text = f"Query cost is {cost}, which exceeds the single query max cost limit ({MOST_COST})."
-            extra = {"code": "MAX_COST_EXCEEDED", "cost": cost, "maxCost": MOST_COST}
-            return {"errors": [{"message": text, "extensions": extra}]}
+            limit = {"code": "MAX_COST_EXCEEDED", "cost": cost, "maxCost": MOST_COST, "documentation": RATE_DOCS}
+            return {"errors": [{"message": text, "extensions": limit}]}
         if not self.take(cost):
-            extra = {"code": "THROTTLED", "documentation": "https://shopify.dev/api/usage/rate-limits"}
-            return {
-                "errors": [{"message": "Throttled", "extensions": extra}],
-                "extensions": {"cost": self.cost(cost, None)},
-            }
+            return self.throttled(cost)
         root = self._root()
         made = execute_sync(schema(), document, root, variable_values=variables, field_resolver=_resolve)
         answer: dict[str, Any] = {"data": made.data}
         if made.errors:
-            answer["errors"] = [error.formatted for error in made.errors]
-        answer["extensions"] = {"cost": self.cost(cost, cost)}
+            answer["errors"] = [failed(error) for error in made.errors]
+        actual = cost_of(schema(), document, variables, made.data) if made.data else 1
+        self.give_back(cost - actual)
+        answer["extensions"] = {"cost": self.cost(cost, actual)}
         return answer
+
+    def throttled(self, cost: int) -> dict[str, Any]:
+        """Return the answer that an empty bucket gives."""
+        extra = {"code": "THROTTLED", "documentation": RATE_DOCS}
+        return {
+            "errors": [{"message": "Throttled", "extensions": extra}],
+            "extensions": {"cost": self.cost(cost, None)},
+        }
+
+    def give_back(self, points: float) -> None:
+        """Give back what the answer did not need."""
+        with self.lock:
+            self.available = min(self.bucket_size, self.available + max(0.0, points))
 
     def take(self, cost: float) -> bool:
         """Take points from the leaky bucket; False where it has too few."""
@@ -131,24 +175,37 @@ class SimShop:
         status["restoreRate"] = self.restore_rate
         return {"requestedQueryCost": requested, "actualQueryCost": actual, "throttleStatus": status}
 
+    def _shop(self) -> dict[str, Any]:
+        offset = self.now().astimezone(ZoneInfo(self.zone)).utcoffset()
+        minutes = int(offset.total_seconds()) // 60 if offset else 0
+        return {
+            "id": "gid://shopify/Shop/1",
+            "name": self.name,
+            "email": f"owner@{self.domain}",
+            "contactEmail": f"owner@{self.domain}",
+            "myshopifyDomain": self.domain,
+            "primaryDomain": {"host": self.domain, "url": f"https://{self.domain}"},
+            "ianaTimezone": self.zone,
+            "timezoneOffset": f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}{abs(minutes) % 60:02}",
+            "timezoneOffsetMinutes": minutes,
+            "currencyCode": self.currency,
+            "enabledPresentmentCurrencies": [self.currency],
+            "taxesIncluded": self.data.taxes_included,
+            "weightUnit": "KILOGRAMS",
+            "plan": {"publicDisplayName": "Basic", "partnerDevelopment": False, "shopifyPlus": False},
+        }
+
     def _root(self) -> dict[str, Any]:
         return {
-            "shop": {
-                "id": "gid://shopify/Shop/1",
-                "name": self.name,
-                "email": f"owner@{self.domain}",
-                "contactEmail": f"owner@{self.domain}",
-                "myshopifyDomain": self.domain,
-                "ianaTimezone": self.zone,
-                "currencyCode": self.currency,
-                "taxesIncluded": self.data.taxes_included,
-                "plan": {"publicDisplayName": "Basic", "partnerDevelopment": False, "shopifyPlus": False},
-            },
+            "shop": self._shop(),
             "currentAppInstallation": {
                 "id": "gid://shopify/AppInstallation/1",
+                "app": {"id": "gid://shopify/App/1", "handle": "reports", "title": "Reports"},
                 "accessScopes": [{"handle": scope} for scope in self.scopes],
             },
-            "publicApiVersions": [{"handle": "2026-10", "supported": True, "displayName": "2026-10"}],
+            "publicApiVersions": [
+                {"handle": handle, "supported": handle != "unstable", "displayName": handle} for handle in VERSIONS
+            ],
             "orders": self._orders,
             "ordersCount": self._orders_count,
             "order": self._one_order,
@@ -156,63 +213,45 @@ class SimShop:
 
     def _need(self, scope: str, field: str) -> None:
         if scope not in self.scopes:
-            text = f"Access denied for {field} field. Required access: `{scope}` access scope."
-            extra = {"code": "ACCESS_DENIED", "requiredAccess": f"`{scope}` access scope."}
-            raise GraphQLError(text, extensions=extra)
+            raise denied(field, scope)
 
-    def _numbers(self, query: str, by_updated: bool) -> list[int]:
-        """Return the numbers of the orders that fit, in the order asked for."""
-        bounds, tests = read_query(query)
-        if "read_all_orders" not in self.scopes:
-            bounds = [*bounds, ("created", ">=", self.now() - timedelta(days=60))]
-        data = self.data
-        low, high = 0, data.count
-        for field, comparison, moment in bounds:
-            if field == "created" and comparison in (">=", ">"):
-                low = max(low, data.first_created(moment))
-            elif field == "created" and comparison in ("<", "<="):
-                high = min(high, data.first_created(moment + timedelta(seconds=comparison == "<=")))
-        numbers: Any = range(low, high)
-        if by_updated:
-            numbers = [number for _, number in data.by_updated() if low <= number < high]
-        return [number for number in numbers if self._fits(number, bounds, tests)] if tests or bounds else list(numbers)
+    def _listing(self, query: str | None, sort: str = "CREATED_AT", reverse: bool = False) -> Listing:
+        since = visible_since(self.scopes, self.now())
+        return listing(self.data, query, sort=sort, reverse=reverse, since=since)
 
-    def _fits(self, number: int, bounds: Any, tests: Any) -> bool:
-        for field, comparison, moment in bounds:
-            found = self.data.created[number] if field == "created" else self.data.updated(number)
-            if not COMPARE[comparison](found, moment):
-                return False
-        return not tests or all(test(self.data.order(number)) for test in tests)
+    def _fields(self, number: int) -> dict[str, Any]:
+        return order_fields(self.data, self.data.order(number), self._need)
 
     def _orders(
-        self, _info: Any, first: int | None = None, after: str | None = None, query: str = "", **rest: Any
+        self, _info: Any, first: int | None = None, after: str | None = None, query: str | None = None, **rest: Any
     ) -> dict[str, Any]:
         self._need("read_orders", "orders")
-        key = (query, str(rest.get("sortKey")), bool(rest.get("reverse")))
-        with self.lock:
-            if getattr(self, "_last", None) != key:
-                self._found = self._numbers(query or "", key[1].endswith("UPDATED_AT"))
-                if key[2]:
-                    self._found.reverse()
-                self._last = key
-            found = self._found
-        start = read_cursor(after) + 1 if after else 0
-        size = min(page_size(first), max(0, self.cursor_limit - start))
-        part = found[start : start + size]
-        nodes = [order_fields(self.data, self.data.order(number)) for number in part]
-        cursors = [make_cursor(start + i) for i in range(len(part))]
-        return connected(nodes, cursors, start + size < min(len(found), self.cursor_limit))
+        only_forward(rest)
+        sort = str(rest.get("sortKey") or "PROCESSED_AT")
+        if sort not in SORTS:
+            raise GraphQLError(f"the simulator does not sort by {sort}")
+        search = self._listing(query, sort, bool(rest.get("reverse")))
+        found, more = search.page(page_size(first), after, self.cursor_limit)
+        return connected([self._fields(number) for _, number in found], [cursor for cursor, _ in found], more)
 
-    def _orders_count(self, _info: Any, query: str = "", limit: int | None = 10_000, **_: Any) -> dict[str, Any]:
+    def _orders_count(
+        self, _info: Any, query: str | None = None, limit: int | None = 10_000, **_: Any
+    ) -> dict[str, Any]:
         self._need("read_orders", "ordersCount")
-        count = len(self._numbers(query or "", False))
+        count = sum(1 for _ in self._listing(query).walk())
         exact = limit is None or count <= limit
         return {"count": count if exact else limit, "precision": "EXACT" if exact else "AT_LEAST"}
 
     def _one_order(self, _info: Any, id: str) -> dict[str, Any] | None:
         self._need("read_orders", "order")
-        number = int(id.rpartition("/")[2]) - 1
-        return order_fields(self.data, self.data.order(number)) if 0 <= number < self.data.count else None
+        found = re.fullmatch(r"gid://shopify/Order/(\d+)", id)
+        if found is None:
+            raise GraphQLError(f"Invalid global id '{id}'", extensions={"code": "argumentLiteralsIncompatible"})
+        number = int(found[1]) - 1
+        since = visible_since(self.scopes, self.now())
+        if not 0 <= number < self.data.count or (since and self.data.created[number] < since):
+            return None
+        return self._fields(number)
 
 
 def _resolve(source: Any, info: Any, **arguments: Any) -> Any:
@@ -221,12 +260,6 @@ def _resolve(source: Any, info: Any, **arguments: Any) -> Any:
     except KeyError:
         raise GraphQLError(f"the simulator does not know {info.parent_type.name}.{info.field_name}") from None
     return value(info, **arguments) if callable(value) else value
-
-
-def _shown(problem: GraphQLError) -> dict[str, Any]:
-    text = problem.message
-    code = "undefinedField" if "Cannot query field" in text else "argumentNotAccepted"
-    return {"message": text, "extensions": {"code": code}, "locations": problem.formatted.get("locations", [])}
 
 
 def _token(kind: str) -> str:
