@@ -49,7 +49,7 @@ def render_in_child(
         answer = _wait(child, job, check)
     except BaseException:
         child.kill()
-        child.wait()
+        child.communicate()
         raise
     if child.returncode != 0:
         _raise(child.returncode, answer)

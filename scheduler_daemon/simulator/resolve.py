@@ -11,7 +11,6 @@ from .data import ShopData, Variant
 from .search import financial_status, order_name
 from .truth import money, order_sums
 
-
 #: Raises GraphQLError unless the token has a scope: (scope, field).
 Need = Callable[[str, str], None]
 
