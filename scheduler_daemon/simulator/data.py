@@ -139,7 +139,7 @@ class ShopData:
         variant = chance.choice(self.variants)
         quantity = chance.choice((1, 1, 1, 2, 3))
         made = {"id": number * 100 + index, "variant": variant, "quantity": quantity, "price": variant.price}
-        off = made["price"] * quantity // 10 if chance.randrange(12) == 0 else 0
+        off = variant.price * quantity // 10 if chance.randrange(12) == 0 else 0
         made |= {"total": variant.price * quantity, "discount": off, "allocations": [off] if off else []}
         return made | {"gone": chance.randrange(60) == 0, "returned": 0}
 
