@@ -44,7 +44,9 @@ class Post:
 
     def publish(self, run: Run, file: ReportFile, hold: Hold, spool_path: str) -> None:
         """Write down the file and a `pending` row for each recipient."""
-        rows = [new_delivery(run, recipient) for recipient in self.recipients(run)]
+        at = to_ms(utc_now())
+        # A millisecond apart, so that their ids keep the order of the recipients.
+        rows = [new_delivery(run, to, at + number) for number, to in enumerate(self.recipients(run))]
         self.store.corridor.publish(hold.lease, run, file, spool_path, rows)
 
     def deliver(self, run: Run, file: ReportFile, hold: Hold) -> Outcome:
@@ -119,11 +121,11 @@ class Post:
         self.store.deliveries.end(hold.lease, row, state, error=told, not_before=again)
 
 
-def new_delivery(run: Run, recipient: Recipient, copy: int = 0) -> Delivery:
+def new_delivery(run: Run, recipient: Recipient, at: int, copy: int = 0) -> Delivery:
     """Return the row of a delivery that nobody has tried; its key is made of run, recipient and copy."""
     digest = sha256(f"{recipient.channel}:{recipient.address}".encode()).hexdigest()[:16]
     key = f"{run.id}:{digest}:{copy}"
-    return Delivery(new_ulid(to_ms(utc_now())), run.id, recipient, key, DeliveryState.PENDING, copy)
+    return Delivery(new_ulid(at), run.id, recipient, key, DeliveryState.PENDING, copy)
 
 
 def judge(rows: Sequence[Delivery]) -> Outcome:
