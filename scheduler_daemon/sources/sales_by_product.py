@@ -120,7 +120,7 @@ class SalesByProduct:
 def _search(ask: base.Ask, filters: ProductFilters, since: datetime | None) -> str:
     start = quoted(since or ask.period.start)
     tag = f" tag:{escaped(filters.tag)}" if filters.tag else ""
-    return f"updated_at:>={start} created_at:<{quoted(ask.period.end)}{tag}"
+    return f"updated_at:>={start} processed_at:<{quoted(ask.period.end)}{tag}"
 
 
 def _count(ask: base.Ask, order: dict[str, Any], found: dict[str, Sums]) -> None:
