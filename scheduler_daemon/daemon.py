@@ -250,7 +250,7 @@ class Daemon:
         state = self._observer.state(utc_now(), self.tick, [], self.app.config.daemon.workers)
         try:
             self.state.write({**state, "isRunning": False})
-            self.app.store.forget_node()
+            self.app.store.notebook.forget_node()
         except (OSError, StoreError) as error:
             say("state_unwritable", "warning", error=str(error))
 
@@ -280,7 +280,7 @@ class Daemon:
     def _note_node(self) -> None:
         store = self.app.store
         try:
-            store.note_node(
+            store.notebook.note_node(
                 {
                     "host": socket.gethostname(),
                     "pid": os.getpid(),

@@ -57,12 +57,12 @@ class Performer:
 
     def _work(self, hold: Hold) -> None:
         lease = hold.lease
-        for run_id, status in self.store.corridor.adopt(lease, IDEMPOTENT):
+        adopted, run = self.store.corridor.enter(lease, IDEMPOTENT)
+        for run_id, status in adopted:
             say("run_adopted", "warning", run=run_id, shop=lease.shop, status=status.value)
         started, count = monotonic(), 0
         finished: list[str] = []
         tally = {"succeeded": 0, "failed": 0, "skipped": 0}
-        run = self.store.corridor.start(lease)
         if run is not None:
             say("shop_started", shop=lease.shop, reports="reports")
         while run is not None:
@@ -76,7 +76,7 @@ class Performer:
                 finished.append(run.schedule_id)
             self.ended.append(run.id)
             hold.run, run = None, following
-        self.store.corridor.release(lease, finished)
+        self.store.corridor.leave(lease, finished)
         if count:
             others = f", {tally['skipped']} skipped" if tally["skipped"] else ""
             say("shop_finished", shop=lease.shop, succeeded=tally["succeeded"], failed=tally["failed"], others=others)

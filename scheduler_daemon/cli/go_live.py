@@ -16,7 +16,7 @@ def go_live(context: Context, yes: bool, hold: bool) -> None:
     """Show the counts of active, due and overdue schedules and their recipients, then let reports leave."""
     with opened(context) as store:
         if hold:
-            store.remember("mode", "hold")
+            store.remember_mode("hold")
             click.echo("Delivery is on hold. A running daemon takes it at its next start.")
             return
         now = utc_now()
@@ -31,5 +31,5 @@ def go_live(context: Context, yes: bool, hold: bool) -> None:
             if not can_ask():
                 raise UsageError("Nobody is there to confirm.", hint="Run it on a terminal, or with --yes.")
             click.confirm("Let reports leave?", abort=True)
-        store.remember("mode", "live")
+        store.remember_mode("live")
     click.echo("Delivery is live. Next: scheduler run")

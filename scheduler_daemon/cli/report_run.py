@@ -7,8 +7,8 @@ import click
 
 from ..app import build, open_store
 from ..lib.clock import to_ms, utc_now
-from ..model import Occurrence, Plan, RunStatus, Trigger
-from ..store.queueing import insert_runs, run_values, wake_shops
+from ..model import Occurrence, RunStatus, Trigger
+from ..store.new_runs import insert_runs, run_values, wake_shops
 from ..tick import start_shops
 from .check_once import as_data, line
 from .main import Context
@@ -32,7 +32,7 @@ def run_now(context: Context, report: str, key: str, as_json: bool) -> int:
         app = build(config, store, wake.set)
         now = utc_now()
         name = f"manual:{key or secrets.token_hex(6)}"[:64]
-        values = run_values(Plan(schedule), Occurrence(name, now), to_ms(now), Trigger.MANUAL, None)
+        values = run_values(schedule, Occurrence(name, now), to_ms(now), Trigger.MANUAL)
         with store.engine.transaction():
             insert_runs(store.engine, values)
             wake_shops(store.engine, {seen.shop: to_ms(now)})

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from types import TracebackType
-from typing import Any
 
 from ..errors import StoreError
 from ..lib.clock import to_ms, utc_now
@@ -19,6 +18,7 @@ from .faces import Faces, styles
 from .history import History
 from .leases import Leases
 from .moments import Style
+from .notebook import Notebook
 from .queueing import Queueing
 from .schedule_rows import SeenSchedule
 from .schedules import Schedules
@@ -63,20 +63,28 @@ class Store:
             self.engine.close_thread()
             raise
         self.holder = holder or new_holder()
-        history, schedule = self._styles()
         self.types = dict(types)
+        tables = self.engine.tables
+        schedule = styles(self.engine, tables.report_schedule, tables.report_schedule.next_run_at)["next_run_at"]
+        session = styles(self.engine, tables.session, tables.session.expires)["expires"]
         self.leases = Leases(self.engine, self.holder, lease)
-        has_table = bool(schema.columns(self.engine, "ReportHistory")) and not schema.is_view(
-            self.engine, "ReportHistory"
-        )
-        self.faces = Faces(self.engine, has_table=has_table, last_run=schedule["lastRunAt"], history=history)
-        self.corridor = Corridor(self.engine, self.leases, self.faces)
+        self.corridor = Corridor(self.engine, self.leases, self._faces())
         self.deliveries = Deliveries(self.engine, self.leases)
-        self.queueing = Queueing(self.engine, schedule["nextRunAt"], self.types)
-        self.schedules = Schedules(self.engine, schedule["nextRunAt"], self.types)
+        self.queueing = Queueing(self.engine, schedule, self.types)
+        self.schedules = Schedules(self.engine, schedule, self.types)
         self.shops = Shops(self.engine)
-        self.sessions = Sessions(self.engine, styles(self.engine, "Session", ("expires",))["expires"])
+        self.sessions = Sessions(self.engine, session)
         self.history = History(self.engine)
+        self.notebook = Notebook(self.engine, self.holder)
+
+    def _faces(self) -> Faces:
+        """Return what the app sees; it has a `ReportHistory` of its own, or looks at our view of the ledger."""
+        schedule, history = self.engine.tables.report_schedule, self.engine.tables.report_history
+        name = history._meta.table_name
+        has_table = bool(schema.columns(self.engine, name)) and not schema.is_view(self.engine, name)
+        started = styles(self.engine, history, history.started_at)["started_at"] if has_table else Style.INTEGER
+        last_run = styles(self.engine, schedule, schedule.last_run_at)["last_run_at"]
+        return Faces(self.engine, has_table=has_table, last_run=last_run, history=started)
 
     def _prepare(self, upgrade: bool) -> None:
         path = self.target.path
@@ -95,59 +103,26 @@ class Store:
                 hint="Run: scheduler db upgrade",
             )
 
-    def _styles(self) -> tuple[Style, dict[str, Style]]:
-        schedule = styles(self.engine, "ReportSchedule", ("nextRunAt", "lastRunAt"))
-        if not self.engine.is_sqlite:
-            return Style.NATIVE, schedule
-        if not self._has_history():
-            return Style.INTEGER, schedule
-        return styles(self.engine, "ReportHistory", ("startedAt",))["startedAt"], schedule
-
-    def _has_history(self) -> bool:
-        """Whether the app has a `ReportHistory` table of its own, and not our view."""
-        name = "ReportHistory"
-        return bool(schema.columns(self.engine, name)) and not schema.is_view(self.engine, name)
-
     @property
     def own(self) -> bool:
         """Whether we made the app's tables: a database of our own."""
-        return self.setting("own") == "1"
+        return self.notebook.setting("own") == "1"
 
     @property
     def mode(self) -> str:
         """The delivery mode that the database remembers: "hold" until `go-live` on an app's database, else "live"."""
-        return self.setting("mode") or "hold"
+        return self.notebook.setting("mode") or "hold"
 
-    def setting(self, name: str) -> str:
-        """Return a remembered setting, empty where there is none."""
-        rows = self.engine.read("SELECT value FROM {ours}scheduler_setting WHERE name = ?", (name,))
-        return str(rows[0][0]) if rows else ""
-
-    def remember(self, name: str, value: str) -> None:
-        """Remember a setting."""
-        sql = """INSERT INTO {ours}scheduler_setting (name, value) VALUES (?, ?)
-        ON CONFLICT (name) DO UPDATE SET value = excluded.value"""
-        self.engine.write(sql, (name, value))
+    def remember_mode(self, mode: str) -> None:
+        """Remember the delivery mode, one of `MODES`."""
+        assert mode in MODES, mode
+        self.notebook.remember("mode", mode)
 
     def skew_ms(self) -> int:
         """Return how far this machine's clock is ahead of the database's, milliseconds."""
         before = utc_now()
         theirs = int(self.engine.read("SELECT {now}")[0][0])
         return (to_ms(before) + to_ms(utc_now())) // 2 - theirs
-
-    def note_node(self, facts: Mapping[str, Any]) -> None:
-        """Keep this daemon's row in `scheduler_node`: host, pid, version, mode, moments, snapshot (JSON text)."""
-        names = ("host", "pid", "boot_id", "version", "mode", "started_at", "last_good_at", "skew_ms", "snapshot")
-        values = tuple(facts[name] for name in names)
-        sets = ", ".join(f"{name} = excluded.{name}" for name in names)
-        marks = ", ".join("?" * len(names))
-        sql = f"""INSERT INTO {{ours}}scheduler_node (node, {", ".join(names)}) VALUES (?, {marks})
-        ON CONFLICT (node) DO UPDATE SET {sets}"""
-        self.engine.write(sql, (self.holder, *values))
-
-    def forget_node(self) -> None:
-        """Remove this daemon's row, after a clean stop."""
-        self.engine.write("DELETE FROM {ours}scheduler_node WHERE node = ?", (self.holder,))
 
     def close(self) -> None:
         """Close this thread's connection."""

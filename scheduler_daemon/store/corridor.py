@@ -1,43 +1,22 @@
 """
-The corridor of one claimed shop: adopt, start, publish, finish; each write names the fence.
+The corridor of one claimed shop: enter, publish, finish, leave; each write names the fence.
 
-`finish` of one run and `start` of the next share a commit (DESIGN 6), so that a run costs one commit of its own.
+`finish` of one run and the start of the next share a commit (DESIGN 6), so that a run costs one commit of its own.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ..errors import LeaseLost
 from ..lib.clock import to_ms
 from ..model import Delivery, Lease, Outcome, ReportFile, Run, RunStatus
+from .adopting import Adopting
 from .engine import Engine
-from .faces import LAST_RUN, Faces
-from .leases import HOLD, Leases
+from .faces import Faces
+from .group import Execute
+from .leases import Leases
 from .rows import RUN_COLUMNS, RUN_FIELDS, run_from_row
-
-#: A run whose holder was lost this often is kept from taking another process down (notes on schedulers, E.5).
-MOST_LOST_LEASES = 3
-
-LOST_ATTEMPTS = """
-INSERT INTO {ours}scheduler_attempt
-  (run_id, number, holder, fence, started_at, finished_at, status, error_code, error, timings)
-SELECT id, attempt, 'lost', COALESCE(fence, 0), COALESCE(started_at, queued_at), {now}, 'lost', 'lease_lost',
-  'The process that made it was lost.', '{}'
-FROM {ours}scheduler_run WHERE shop = ? AND status = 'running' AND fence < ?
-ON CONFLICT DO NOTHING"""
-
-ADOPT = f"""
-UPDATE {{ours}}scheduler_run SET
-  status = CASE WHEN lost_leases + 1 >= {MOST_LOST_LEASES} THEN 'skipped' ELSE 'queued' END,
-  reason = CASE WHEN lost_leases + 1 >= {MOST_LOST_LEASES} THEN 'quarantined' ELSE reason END,
-  error_code = CASE WHEN lost_leases + 1 >= {MOST_LOST_LEASES} THEN 'abandoned' ELSE error_code END,
-  error = CASE WHEN lost_leases + 1 >= {MOST_LOST_LEASES}
-    THEN 'The process that made it was lost {MOST_LOST_LEASES} times.' ELSE error END,
-  finished_at = CASE WHEN lost_leases + 1 >= {MOST_LOST_LEASES} THEN {{now}} ELSE finished_at END,
-  lost_leases = lost_leases + 1, not_before = {{now}}
-WHERE shop = ? AND status = 'running' AND fence < ?
-RETURNING id, status"""
 
 NEXT = """
 UPDATE {ours}scheduler_run SET status = 'running', fence = ?, started_at = {now}, attempt = attempt + 1,
@@ -54,6 +33,8 @@ UPDATE {ours}scheduler_run SET status = ?, reason = ?, error_code = ?, error = ?
   record_count = COALESCE(?, record_count),
   not_before = COALESCE(?, not_before), finished_at = CASE WHEN ? = 1 THEN {now} END
 WHERE id = ? AND fence = ? AND status = 'running'"""
+
+CLOSE_HELD = f"{CLOSE} AND EXISTS (SELECT 1 FROM {{ours}}scheduler_shop WHERE shop = ? AND fence = ?)"
 
 ATTEMPT = """
 INSERT INTO {ours}scheduler_attempt
@@ -93,64 +74,49 @@ class Corridor:
         self.engine = engine
         self.leases = leases
         self.faces = faces
-        self._texts = tuple(engine.text(sql) for sql in (HOLD, CLOSE, ATTEMPT, START))
+        self.adopting = Adopting(engine, faces)
+        self._start_text, self._close_text, self._attempt_text = map(engine.text, (START, CLOSE_HELD, ATTEMPT))
+        self._publish_text, self._delivery_text = map(engine.text, (PUBLISH, ADD_DELIVERY))
 
-    def adopt(self, lease: Lease, repeatable: tuple[str, ...]) -> list[tuple[str, RunStatus]]:
+    def enter(self, lease: Lease, repeatable: Sequence[str]) -> tuple[list[tuple[str, RunStatus]], Run | None]:
         """
-        Take back the runs that a lost holder left `running`; return them with the status they took.
+        Take back what a lost holder left `running`, then start the shop's next run.
 
-        Their deliveries found in `sending` become `unknown`, or `pending` again on the channels in *repeatable*,
-        which recognise a repeat by its key. Raise LeaseLost.
+        Return the adopted runs with the status they took, and the started run or None. Deliveries found in `sending`
+        become `unknown`, or `pending` again on the channels in *repeatable*, which recognise a repeat by its key.
+        Raise LeaseLost.
         """
-        with self.engine.transaction():
-            self._hold(lease)
-            self.engine.write(LOST_ATTEMPTS, (lease.shop, lease.fence))
-            found = self.engine.write(ADOPT, (lease.shop, lease.fence))
-            adopted = [(str(row[0]), RunStatus(row[1])) for row in found]
-            for run_id, status in adopted:
-                self._settle_sending(run_id, repeatable)
-                if status.final:
-                    self.faces.closed(run_id, status)
-        return adopted
 
-    def _settle_sending(self, run_id: str, repeatable: tuple[str, ...]) -> None:
-        if repeatable:
-            marks = ", ".join("?" * len(repeatable))
-            again = f"""UPDATE {{ours}}scheduler_delivery SET state = 'pending', updated_at = {{now}}
-            WHERE run_id = ? AND state = 'sending' AND channel IN ({marks})"""
-            self.engine.write(again, (run_id, *repeatable))
-        unknown = """
-        UPDATE {ours}scheduler_delivery SET state = 'unknown', error_code = 'smtp_unknown', updated_at = {now},
-          error = 'The process was lost while it was being sent; it may have gone out.'
-        WHERE run_id = ? AND state = 'sending'"""
-        self.engine.write(unknown, (run_id,))
+        def steps(execute: Execute) -> Any:
+            self._hold(execute, lease)
+            return self.adopting.adopt(execute, lease, repeatable), self._start(execute, lease)
 
-    def start(self, lease: Lease) -> Run | None:
-        """Start the shop's next run that may start now; None where there is none. Raise LeaseLost."""
-        with self.engine.transaction():
-            self._hold(lease)
-            return self._start(lease)
+        adopted, run = self.engine.together(steps)
+        return adopted, run
 
-    def _start(self, lease: Lease) -> Run | None:
-        rows = self.engine.write(START, (lease.fence, lease.shop))
-        if not rows:
+    def _start(self, execute: Execute, lease: Lease) -> Run | None:
+        row = execute(self._start_text, (lease.fence, lease.shop)).fetchone()
+        if row is None:
             return None
-        run = run_from_row(rows[0])
-        self.faces.started(run)
+        run = run_from_row(row)
+        self.faces.started(execute, run)
         return run
 
     def publish(self, lease: Lease, run: Run, file: ReportFile, spool_path: str, deliveries: list[Delivery]) -> None:
         """Write down the finished file and a `pending` row for each recipient, before anything is sent."""
         period = file.about.period
         facts = (to_ms(period.start), to_ms(period.end), file.about.row_count, file.name, file.size, file.sha256)
-        with self.engine.transaction():
-            self._hold(lease)
-            if self.engine.count(PUBLISH, (*facts, spool_path, run.id, lease.fence)) != 1:
+
+        def steps(execute: Execute) -> None:
+            self._hold(execute, lease)
+            if execute(self._publish_text, (*facts, spool_path, run.id, lease.fence)).rowcount != 1:
                 raise LeaseLost(f"Run {run.id} is no longer ours.")
             for item in deliveries:
                 to = item.recipient
                 key = (item.id, run.id, to.channel, to.address, to.role, item.copy, item.key)
-                self.engine.write(ADD_DELIVERY, key)
+                execute(self._delivery_text, key)
+
+        self.engine.together(steps)
 
     def finish(self, lease: Lease, run: Run, outcome: Outcome, *, go_on: bool) -> Run | None:
         """
@@ -163,35 +129,29 @@ class Corridor:
         return self._finish_at_once(lease, run, outcome, go_on)
 
     def _finish_in_steps(self, lease: Lease, run: Run, outcome: Outcome, go_on: bool) -> Run | None:
-        if self.faces.has_table:
-            return self._finish_with_face(lease, run, outcome, go_on)
-        hold, close, attempt, start = self._texts
+        close = (*close_values(outcome), run.id, lease.fence, lease.shop, lease.fence)
+        attempt = (run.id, *self._attempt_values(lease, run, outcome))
+        faces = self.faces
 
-        def steps(execute: Callable[..., Any]) -> Any:
-            if execute(hold, (lease.shop, lease.fence)).fetchone() is None:
-                raise LeaseLost(f"The lease on {lease.shop} went to another holder.")
-            if execute(close, (*self._close_values(outcome), run.id, lease.fence)).rowcount != 1:
+        def steps(execute: Execute) -> Any:
+            if not self.engine.is_sqlite:
+                self._hold(execute, lease)  # locks the row until the commit; SQLite has one writer anyway
+            if execute(self._close_text, close).rowcount != 1:
                 raise LeaseLost(f"Run {run.id} is no longer ours.")
-            execute(attempt, (run.id, *self._attempt_values(lease, run, outcome)))
-            return execute(start, (lease.fence, lease.shop)).fetchone() if go_on else None
+            execute(self._attempt_text, attempt)
+            if faces.has_table:
+                if outcome.status.final:
+                    faces.closed(execute, run.id, outcome.status)
+                return self._start(execute, lease) if go_on else None
+            return execute(self._start_text, (lease.fence, lease.shop)).fetchone() if go_on else None
 
-        row = self.engine.at_once(steps)
-        return None if row is None else run_from_row(row)
-
-    def _finish_with_face(self, lease: Lease, run: Run, outcome: Outcome, go_on: bool) -> Run | None:
-        with self.engine.transaction():
-            self._hold(lease)
-            if self.engine.count(CLOSE, (*self._close_values(outcome), run.id, lease.fence)) != 1:
-                raise LeaseLost(f"Run {run.id} is no longer ours.")
-            self.engine.write(ATTEMPT, (run.id, *self._attempt_values(lease, run, outcome)))
-            if outcome.status.final:
-                self.faces.finished(run, outcome)
-            return self._start(lease) if go_on else None
+        made = self.engine.together(steps)
+        return made if made is None or isinstance(made, Run) else run_from_row(made)
 
     def _finish_at_once(self, lease: Lease, run: Run, outcome: Outcome, go_on: bool) -> Run | None:
         values = (
             *(lease.shop, lease.fence),
-            *(*self._close_values(outcome), run.id, lease.fence),
+            *(*close_values(outcome), run.id, lease.fence),
             *self._attempt_values(lease, run, outcome),
             *(lease.fence, lease.shop, int(go_on)),
         )
@@ -200,33 +160,24 @@ class Corridor:
             raise LeaseLost(f"Run {run.id} is no longer ours.")
         return None if row[1] is None else run_from_row(row[1:])
 
-    def release(self, lease: Lease, finished: Sequence[str] = ()) -> bool:
+    def leave(self, lease: Lease, finished: Sequence[str] = ()) -> bool:
         """Give the shop back; *finished* has the ids of the schedules whose runs ended under this lease."""
-        at = self.faces.last_run_at()
-        return self.leases.release(lease, [(at, schedule_id) for schedule_id in dict.fromkeys(finished)], LAST_RUN)
-
-    @staticmethod
-    def _close_values(outcome: Outcome) -> tuple[Any, ...]:
-        wait = None if outcome.not_before is None else to_ms(outcome.not_before)
-        final = int(outcome.status.final)
-        error = (outcome.reason, outcome.error_code, outcome.error)
-        return (outcome.status.value, *error, outcome.record_count, wait, final)
+        return self.leases.release(lease, lambda execute: self.faces.ran(execute, finished))
 
     def _attempt_values(self, lease: Lease, run: Run, outcome: Outcome) -> tuple[Any, ...]:
         started = to_ms(run.started_at or run.queued_at)
         timings = json.dumps(dict(outcome.timings)) if outcome.timings else "{}"
         status = outcome.status.value if outcome.status.final else ("retry" if outcome.counts else "waited")
-        return (
-            run.attempt,
-            self.leases.holder,
-            lease.fence,
-            started,
-            status,
-            outcome.error_code,
-            outcome.error,
-            timings,
-        )
+        told = (status, outcome.error_code, outcome.error, timings)
+        return (run.attempt, self.leases.holder, lease.fence, started, *told)
 
-    def _hold(self, lease: Lease) -> None:
-        if not self.leases.holds(lease):
+    def _hold(self, execute: Execute, lease: Lease) -> None:
+        if not self.leases.holds(lease, execute):
             raise LeaseLost(f"The lease on {lease.shop} went to another holder.")
+
+
+def close_values(outcome: Outcome) -> tuple[Any, ...]:
+    """Return the values of `CLOSE` that come from *outcome*."""
+    wait = None if outcome.not_before is None else to_ms(outcome.not_before)
+    error = (outcome.reason, outcome.error_code, outcome.error)
+    return (outcome.status.value, *error, outcome.record_count, wait, int(outcome.status.final))

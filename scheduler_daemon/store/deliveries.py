@@ -13,8 +13,9 @@ from ..errors import LeaseLost
 from ..lib.clock import to_ms
 from ..model import Delivery, DeliveryState, Lease, Receipt
 from .engine import Engine
+from .group import Execute
 from .leases import Leases
-from .rows import DELIVERY_COLUMNS, delivery_from_row
+from .rows import delivery_from_row, delivery_query
 
 BEGIN = """
 UPDATE {ours}scheduler_delivery SET state = 'sending', attempts = attempts + 1, updated_at = {now}
@@ -32,17 +33,15 @@ class Deliveries:
     def __init__(self, engine: Engine, leases: Leases) -> None:
         self.engine = engine
         self.leases = leases
+        self._begin_text, self._end_text = engine.text(BEGIN), engine.text(END)
 
     def of_run(self, run_id: str) -> list[Delivery]:
         """Return the run's deliveries, in the order of their making."""
-        sql = f"SELECT {DELIVERY_COLUMNS} FROM {{ours}}scheduler_delivery WHERE run_id = ? ORDER BY id"
-        return [delivery_from_row(row) for row in self.engine.read(sql, (run_id,))]
+        return [delivery_from_row(row) for row in self.engine.fetch(delivery_query(self.engine.tables, run_id))]
 
     def begin(self, lease: Lease, delivery: Delivery) -> None:
         """Commit that *delivery* is about to be sent; raise LeaseLost where that is no longer ours to do."""
-        with self.engine.transaction():
-            if not self.leases.holds(lease) or self.engine.count(BEGIN, (delivery.id,)) != 1:
-                raise LeaseLost(f"Delivery {delivery.id} is no longer ours.")
+        self._write(lease, delivery, self._begin_text, (delivery.id,))
 
     def end(
         self,
@@ -58,17 +57,11 @@ class Deliveries:
         code, sentence = error if error else (None, None)
         facts = None if receipt is None else json.dumps(dict(receipt.facts), ensure_ascii=False)
         wait = 0 if not_before is None else to_ms(not_before)
-        with self.engine.transaction():
-            values = (state.value, facts, code, sentence, wait, delivery.id)
-            if not self.leases.holds(lease) or self.engine.count(END, values) != 1:
+        self._write(lease, delivery, self._end_text, (state.value, facts, code, sentence, wait, delivery.id))
+
+    def _write(self, lease: Lease, delivery: Delivery, text: str, values: Sequence[object]) -> None:
+        def steps(execute: Execute) -> None:
+            if not self.leases.holds(lease, execute) or execute(text, values).rowcount != 1:
                 raise LeaseLost(f"Delivery {delivery.id} is no longer ours.")
 
-    def give_up(self, lease: Lease, deliveries: Sequence[Delivery]) -> None:
-        """Commit that what is still `pending` of these will not be tried again."""
-        sql = """UPDATE {ours}scheduler_delivery SET state = 'failed', updated_at = {now}
-        WHERE id = ? AND state = 'pending'"""
-        with self.engine.transaction():
-            if not self.leases.holds(lease):
-                raise LeaseLost(f"The lease on {lease.shop} went to another holder.")
-            for item in deliveries:
-                self.engine.write(sql, (item.id,))
+        self.engine.together(steps)

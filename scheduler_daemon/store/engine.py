@@ -1,9 +1,9 @@
 """
-The connection to the database: one a thread, the same few verbs on each engine.
+The connection to the database: one a thread, the same few verbs on each kind.
 
-The corridor (claim, adopt, start, beat, publish, release) is constant SQL on the driver's own cursor, because the
-query builder costs four times as much there (DESIGN 5); the builder serves the rest through `Engine.database`.
-SQL is written with ``?``, and with ``{ours}`` and ``{app}`` before table names.
+Two ways lead in. `fetch` and `change` take queries of Peewee's builder over `tables`; they serve all that people and
+planning ask. `read`, `write`, `count` and `together` take constant SQL on the driver's own cursor: the corridor (claim,
+adopt, start, beat, publish, release) would cost four times as much with the builder (DESIGN 5).
 """
 
 import threading
@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..errors import StoreError
+from .dialect import dialect
 from .drivers import peewee
 from .faults import translate
 from .files import check_file, own_or_new
+from .group import GroupCommit, Job, Steps
 from .urls import Target
 
-#: Milliseconds since 1970 on the database's clock. SQLite before 3.42 has no `unixepoch('subsec')`;
-#: PostgreSQL's `now()` stands still inside a transaction (notes on schedulers, E.8).
-NOW_SQLITE = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
-NOW_POSTGRES = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-
 Rows = list[tuple[Any, ...]]
+
+#: Pages of SQLite's write-ahead log before they are copied into the file (16 MB): a busy ledger writes the same pages
+#: again and again, and each copying waits for the disk. SQLite's own 1,000 cost 8 % of the runs per second.
+CHECKPOINT_PAGES = 4000
 
 
 class Engine:
@@ -33,14 +34,19 @@ class Engine:
         self.target = target
         self.kind = target.kind
         self.is_sqlite = target.kind == "sqlite"
-        self.now = NOW_SQLITE if self.is_sqlite else NOW_POSTGRES
+        self.dialect = dialect(target.kind, target.app_schema)
+        self.lock_timeout = lock_timeout
+        #: Whether the file was not there, or empty, before.
         self.created = False
         #: SQLite's own waiter is unfair: writers of this process queue here first.
         self._writer: Any = threading.Lock() if self.is_sqlite else nullcontext()
+        self._group = GroupCommit(self._run_jobs) if self.is_sqlite else None
         self._texts: dict[str, str] = {}
         self._local = threading.local()
-        self.lock_timeout = lock_timeout
         self.database: Any = self._open_sqlite(synchronous) if self.is_sqlite else self._open_postgres()
+        from .tables import bind
+
+        self.tables = bind(self.database, apps=self.dialect.apps, ours=self.dialect.ours)
 
     def _open_sqlite(self, synchronous: str) -> Any:
         path = cast(Path, self.target.path)
@@ -48,7 +54,9 @@ class Engine:
         self.created = own_or_new(path)
         pragmas = [("synchronous", synchronous), ("foreign_keys", 0), ("busy_timeout", int(self.lock_timeout * 1000))]
         if self.created:
-            pragmas.insert(0, ("journal_mode", "wal"))
+            # An SQLite file that we did not make keeps its journal mode (DESIGN 5).
+            pragmas[:0] = [("journal_mode", "wal")]
+        pragmas.append(("wal_autocheckpoint", CHECKPOINT_PAGES))
         return peewee().SqliteDatabase(
             str(path), pragmas=pragmas, timeout=self.lock_timeout, check_same_thread=False, cached_statements=256
         )
@@ -63,34 +71,64 @@ class Engine:
         module = peewee("postgres")
         return module.PostgresqlDatabase(self.target.conninfo, prefer_psycopg3=True, **extra)
 
-    # The three verbs ------------------------------------------------------------------------------------------------
+    # Queries of the builder -----------------------------------------------------------------------------------------
+
+    def fetch(self, query: Any) -> Rows:
+        """Return all rows of a query as tuples; a dead connection is opened anew once."""
+        return cast(Rows, self._again_if_dead(lambda: list(query.tuples())))
+
+    def fetch_named(self, query: Any) -> list[dict[str, Any]]:
+        """Return all rows of a query by column name; a dead connection is opened anew once."""
+        return cast(list[dict[str, Any]], self._again_if_dead(lambda: list(query.dicts())))
+
+    def tally(self, query: Any, limit: int) -> int:
+        """Return the number of rows of a query, counted up to *limit*: a full count of a big table takes too long."""
+        from peewee import SQL
+
+        counted = query.limit(limit).alias("counted")
+        return int(self.fetch(peewee().Select([counted], [SQL("COUNT(*)")]).bind(self.database))[0][0])
+
+    def change(self, query: Any) -> int:
+        """Run one writing query in the open transaction, or in one of its own; return the number of rows it matched."""
+        with self.transaction(), translate(self.target.shown):
+            self._connection()
+            return int(query.as_rowcount().execute() if hasattr(query, "as_rowcount") else query.execute())
+
+    # Constant SQL ---------------------------------------------------------------------------------------------------
 
     def read(self, sql: str, params: Sequence[Any] = ()) -> Rows:
-        """Return all rows of a query outside any transaction; a dead connection is opened anew once."""
-        try:
-            return self._execute(sql, params)
-        except StoreError as error:
-            if self.in_transaction or not (error.retryable and self._drop_if_dead()):
-                raise
-        return self._execute(sql, params)
+        """Return all rows of a statement outside any transaction; a dead connection is opened anew once."""
+        return cast(Rows, self._again_if_dead(lambda: self._execute(sql, params)))
 
     def write(self, sql: str, params: Sequence[Any] = ()) -> Rows:
-        """Run one statement of the open transaction, or as a transaction of its own; return its rows."""
-        if self.in_transaction:
+        """Run one statement in the open transaction, or in one of its own; return its rows."""
+        if self.in_transaction or not self.is_sqlite:
             return self._execute(sql, params)
-        if self.is_sqlite:
-            with self.transaction():
-                return self._execute(sql, params)
-        return self._execute(sql, params)
+        with self.transaction():
+            return self._execute(sql, params)
 
     def count(self, sql: str, params: Sequence[Any] = ()) -> int:
         """Run one writing statement inside the open transaction; return the number of rows it matched."""
         with translate(self.target.shown):
             return int(self._cursor(sql, params).rowcount)
 
+    def text(self, sql: str) -> str:
+        """Return *sql* in this engine's words; made once for each statement."""
+        made = self._texts.get(sql)
+        if made is None:
+            made = self._texts[sql] = self.dialect.text(sql)
+        return made
+
+    # Transactions ---------------------------------------------------------------------------------------------------
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether this thread is inside `transaction`."""
+        return bool(getattr(self._local, "open", False))
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Write in one transaction (SQLite: BEGIN IMMEDIATE); roll back on any exception; may be nested."""
+        """Write in one transaction; roll back on any exception; may be nested."""
         if self.in_transaction:
             yield
             return
@@ -99,45 +137,72 @@ class Engine:
             self._local.open = True
             try:
                 yield
-            except BaseException:
-                self._local.open = False
-                self._rollback()
-                raise
-            self._local.open = False
-            try:
                 with translate(self.target.shown):
                     self._connection().cursor().execute("COMMIT")
             except BaseException:
                 self._rollback()
                 raise
+            finally:
+                self._local.open = False
 
-    def at_once(self, steps: Callable[[Callable[..., Any]], Any]) -> Any:
+    def together(self, steps: Steps) -> Any:
         """
-        Run *steps* in one write transaction, handing it the driver's own `execute` (texts as `text` gives them).
+        Run *steps* in one write transaction, handing them the driver's own `execute` (texts as `text` gives them).
 
-        The same as `transaction`, with a fifth of its overhead: for the corridor, where a run costs one of these.
+        For the corridor, where a run costs one of these: a fifth of the overhead of `transaction`, and on SQLite the
+        steps of several threads share a commit. Steps may be run again where another's failed: they only write.
         """
+        if self._group is not None:
+            return self._group.commit(steps)
+        job = Job(steps)
+        self._run_jobs([job])
+        return job.result()
+
+    def _run_jobs(self, jobs: list[Job]) -> None:
+        """
+        Run the steps of *jobs* in one transaction; never raises.
+
+        Where one of several fails, all is rolled back and each gets a transaction of its own: so nobody's error, nor
+        a transaction that SQLite itself gives up (full disk), touches another's steps.
+        """
+        try:
+            self._commit_jobs(jobs)
+        except BaseException as error:
+            if len(jobs) == 1:
+                jobs[0].error = error
+                return
+            for job in jobs:
+                self._run_jobs([job])
+
+    def _commit_jobs(self, jobs: list[Job]) -> None:
         with self._writer:
             self._begin()
             try:
                 with translate(self.target.shown):
                     execute = self.database.connection().cursor().execute
-                    made = steps(execute)
+                    for job in jobs:
+                        job.made = job.steps(execute)
                     execute("COMMIT")
-                return made
             except BaseException:
                 self._rollback()
                 raise
 
-    @property
-    def in_transaction(self) -> bool:
-        """Whether this thread is inside `transaction`."""
-        return bool(getattr(self._local, "open", False))
+    # The connection -------------------------------------------------------------------------------------------------
 
-    # Below ----------------------------------------------------------------------------------------------------------
+    def _again_if_dead(self, ask: Callable[[], Any]) -> Any:
+        try:
+            with translate(self.target.shown):
+                self._connection()
+                return ask()
+        except StoreError as error:
+            if self.in_transaction or not (error.retryable and self._drop_if_dead()):
+                raise
+        with translate(self.target.shown):
+            self._connection()
+            return ask()
 
     def _begin(self) -> None:
-        begin = "BEGIN IMMEDIATE" if self.is_sqlite else "BEGIN"
+        begin = self.dialect.begin
         try:
             with translate(self.target.shown):
                 self._connection().cursor().execute(begin)
@@ -158,12 +223,9 @@ class Engine:
         if database.is_closed():
             with translate(self.target.shown):
                 database.connect(reuse_if_open=True)
-                self._after_connect()
+                if self.target.pgbouncer:
+                    database.connection().prepare_threshold = None
         return database.connection()
-
-    def _after_connect(self) -> None:
-        if self.target.pgbouncer:
-            self.database.connection().prepare_threshold = None
 
     def _cursor(self, sql: str, params: Sequence[Any]) -> Any:
         cursor = self._connection().cursor()
@@ -175,18 +237,6 @@ class Engine:
             cursor = self._cursor(sql, params)
             return cast(Rows, cursor.fetchall()) if cursor.description is not None else []
 
-    def text(self, sql: str) -> str:
-        """Return *sql* in this engine's words; made once for each statement."""
-        made = self._texts.get(sql)
-        if made is None:
-            ours = "" if self.is_sqlite else "scheduler."
-            app = "" if self.is_sqlite else f'"{self.target.app_schema}".'
-            made = sql.replace("{ours}", ours).replace("{app}", app).replace("{now}", self.now)
-            if not self.is_sqlite:
-                made = made.replace("%", "%%").replace("?", "%s")
-            self._texts[sql] = made
-        return made
-
     def _drop_if_dead(self) -> bool:
         if self.is_sqlite:
             return False
@@ -194,8 +244,7 @@ class Engine:
         return True
 
     def close_thread(self) -> None:
-        """Close this thread's connection; the next call opens a new one."""
-        self._local.open = False
+        """Close this thread's connection."""
         try:
             self.database.close()
         except Exception:  # a broken connection may refuse to be closed; it is forgotten either way
@@ -208,7 +257,7 @@ class Engine:
             self.database.connection().execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
     def call(self, function: Callable[[], Any]) -> Any:
-        """Run *function*, which uses the query builder, with this engine's connection and its errors translated."""
+        """Run *function*, which uses Peewee itself, with this engine's connection and its errors translated."""
         with translate(self.target.shown):
             self._connection()
             return function()

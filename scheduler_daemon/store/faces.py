@@ -5,13 +5,13 @@ On a database of our own `ReportHistory` is a view and costs nothing; on the app
 transactions as the ledger and in the app's words (DESIGN 5).
 """
 
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any
 
-from ..errors import SchedulerError
-from ..lib.clock import from_ms
-from ..model import Outcome, Run, RunStatus
+from ..lib.clock import utc_now
+from ..model import Run, RunStatus
 from .engine import Engine
+from .group import Execute
 from .moments import Style, encode
 
 WORDS = {RunStatus.SUCCEEDED: "SUCCESS"}
@@ -27,7 +27,7 @@ WHERE "id" = ?"""
 
 LEDGER = "SELECT file_name, record_count, error, error_code FROM {ours}scheduler_run WHERE id = ?"
 
-LAST_RUN = 'UPDATE {app}"ReportSchedule" SET "lastRunAt" = ? WHERE "id" = ?'
+LAST_RUN = 'UPDATE {app}"ReportSchedule" SET "lastRunAt" = ? WHERE "id" IN'
 
 
 class Faces:
@@ -35,52 +35,43 @@ class Faces:
 
     def __init__(self, engine: Engine, *, has_table: bool, last_run: Style, history: Style) -> None:
         self.engine = engine
+        #: Whether the app has a `ReportHistory` of its own.
         self.has_table = has_table
         self.last_run = last_run
         self.history = history
+        self._texts = {sql: engine.text(sql) for sql in (STARTED, CLOSED, LEDGER, LAST_RUN)}
 
-    def started(self, run: Run) -> None:
+    def started(self, execute: Execute, run: Run) -> None:
         """Show that *run* runs."""
         if self.has_table:
             at = encode(run.started_at, self.history)
-            self.engine.write(STARTED, (run.id, run.schedule_id, run.shop, at))
+            execute(self._texts[STARTED], (run.id, run.schedule_id, run.shop, at))
 
-    def finished(self, run: Run, outcome: Outcome) -> None:
-        """Show that *run* is over."""
-        if self.has_table:
-            self._close(run.id, outcome.status, self._now())
-
-    def closed(self, run_id: str, status: RunStatus) -> None:
-        """Show that a run which is not at hand is over (quarantined on adoption)."""
-        if self.has_table:
-            self._close(run_id, status, self._now())
-
-    def last_run_at(self) -> Any:
-        """Return this moment as `lastRunAt` holds it."""
-        return encode(self._now(), self.last_run)
-
-    def _close(self, run_id: str, status: RunStatus, now: datetime) -> None:
-        rows = self.engine.write(LEDGER, (run_id,))
-        if not rows:
-            raise SchedulerError(f"Run {run_id} is not in the ledger.", code="unknown_run")
-        name, count, error, code = rows[0]
+    def closed(self, execute: Execute, run_id: str, status: RunStatus) -> None:
+        """Show that a run is over, as the ledger has it."""
+        if not self.has_table:
+            return
+        name, count, error, code = execute(self._texts[LEDGER], (run_id,)).fetchone()
         sentence = error if error or status is RunStatus.SUCCEEDED else (code or status.value)
         word = WORDS.get(status, "FAILED")
-        self.engine.write(CLOSED, (word, encode(now, self.history), count, name, sentence, run_id))
+        execute(self._texts[CLOSED], (word, encode(utc_now(), self.history), count, name, sentence, run_id))
 
-    def _now(self) -> datetime:
-        from ..lib.clock import utc_now
+    def ran(self, execute: Execute, schedule_ids: Sequence[str]) -> None:
+        """Write `lastRunAt` of schedules whose runs ended; it is for people, so once a claim and not once a run."""
+        ids = list(dict.fromkeys(schedule_ids))
+        if ids:
+            marks = ", ".join([self.engine.dialect.mark] * len(ids))
+            execute(f"{self._texts[LAST_RUN]} ({marks})", (encode(utc_now(), self.last_run), *ids))
 
-        return from_ms(int(utc_now().timestamp() * 1000))
 
-
-def styles(engine: Engine, table: str, names: tuple[str, ...]) -> dict[str, Style]:
+def styles(engine: Engine, model: Any, *fields: Any) -> dict[str, Style]:
     """Return the style in which each moment column of an app's table is written; integers where it is empty."""
     if not engine.is_sqlite:
-        return dict.fromkeys(names, Style.NATIVE)
+        return {field.name: Style.NATIVE for field in fields}
     found = {}
-    for name in names:
-        sql = f'SELECT typeof("{name}") FROM "{table}" WHERE "{name}" IS NOT NULL ORDER BY rowid DESC LIMIT 1'
+    for field in fields:
+        sql = f"""SELECT typeof("{field.column_name}") FROM "{model._meta.table_name}"
+        WHERE "{field.column_name}" IS NOT NULL ORDER BY rowid DESC LIMIT 1"""
         rows = engine.read(sql)
-        found[name] = Style.TEXT if rows and rows[0][0] == "text" else Style.INTEGER
+        found[field.name] = Style.TEXT if rows and rows[0][0] == "text" else Style.INTEGER
     return found

@@ -5,12 +5,16 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from peewee import SQL, fn
+
 from ..errors import UsageError
 from ..lib.clock import from_ms, to_ms
-from ..model import Attempt, Delivery, Run
+from ..model import Attempt, Delivery, Run, RunStatus, Trigger
 from .engine import Engine
-from .rows import DELIVERY_COLUMNS, RUN_COLUMNS, delivery_from_row, moment, run_from_row
+from .rows import delivery_from_row, delivery_query, moment, run_from_row, run_query
 
+#: As constants in the text: only so is the index of such rows used (DESIGN 9).
+QUEUED, RUNNING = SQL("'queued'"), SQL("'running'")
 #: A count stops here: over a million rows a full one takes 50 ms (DESIGN 9).
 COUNTED = 10_000
 
@@ -20,37 +24,37 @@ class History:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.run = engine.tables.run
 
     def latest(
         self, *, limit: int = 50, shop: str = "", schedule: str = "", status: str = "", before: str = ""
     ) -> list[Run]:
         """Return the latest runs, newest first; *before* (a run id) goes on where a page ended."""
-        wheres = ["1 = 1"]
-        values: list[Any] = []
-        for column, value in (("shop", shop), ("schedule_id", schedule), ("status", status)):
+        run = self.run
+        query = run_query(self.engine.tables).order_by(run.id.desc()).limit(limit)
+        for column, value in ((run.shop, shop), (run.schedule_id, schedule), (run.status, status)):
             if value:
-                wheres.append(f"{column} = ?")
-                values.append(value)
-        if before:
-            wheres.append("id < ?")
-            values.append(before)
-        sql = f"SELECT {RUN_COLUMNS} FROM {{ours}}scheduler_run WHERE {' AND '.join(wheres)} ORDER BY id DESC LIMIT ?"
-        return [run_from_row(row) for row in self.engine.read(sql, (*values, limit))]
+                query = query.where(column == value)
+        return self._runs(query.where(run.id < before) if before else query)
+
+    def _runs(self, query: Any) -> list[Run]:
+        return [run_from_row(row) for row in self.engine.fetch(query)]
 
     def find(self, run_id: str) -> Run:
         """Return the run whose id is, or begins or ends with, *run_id*; raise UsageError `unknown_run`."""
         wanted = run_id.strip().upper()
-        sql = f"SELECT {RUN_COLUMNS} FROM {{ours}}scheduler_run WHERE id = ? OR id LIKE ? OR id LIKE ? LIMIT 2"
-        rows = self.engine.read(sql, (wanted, f"{wanted}%", f"%{wanted}")) if len(wanted) >= 4 else []
-        if len(rows) == 1:
-            return run_from_row(rows[0])
-        several = "fits several runs" if rows else "is no run in the history"
+        run = self.run
+        fits = (run.id == wanted) | run.id.startswith(wanted) | run.id.endswith(wanted)
+        found = self._runs(run_query(self.engine.tables).where(fits).limit(2)) if len(wanted) >= 4 else []
+        if len(found) == 1:
+            return found[0]
+        several = "fits several runs" if found else "is no run in the history"
         raise UsageError(f"{run_id!r} {several}.", code="unknown_run", hint="List them with: scheduler history list")
 
     def attempts(self, run_id: str) -> list[Attempt]:
         """Return the attempts of a run, the first one first."""
-        sql = """SELECT run_id, number, holder, fence, started_at, finished_at, status, error_code, error, timings
-        FROM {ours}scheduler_attempt WHERE run_id = ? ORDER BY number"""
+        row = self.engine.tables.attempt
+        query = row.select().where(row.run_id == run_id).order_by(row.number)
         return [
             Attempt(
                 run_id=row[0],
@@ -64,50 +68,53 @@ class History:
                 error=row[8],
                 timings=json.loads(row[9] or "{}"),
             )
-            for row in self.engine.read(sql, (run_id,))
+            for row in self.engine.fetch(query)
         ]
 
     def deliveries(self, run_id: str) -> list[Delivery]:
         """Return the deliveries of a run, in the order of their making."""
-        sql = f"SELECT {DELIVERY_COLUMNS} FROM {{ours}}scheduler_delivery WHERE run_id = ? ORDER BY id"
-        return [delivery_from_row(row) for row in self.engine.read(sql, (run_id,))]
+        return [delivery_from_row(row) for row in self.engine.fetch(delivery_query(self.engine.tables, run_id))]
 
     def failed_attempts(self, run_id: str) -> int:
         """Return how many attempts of a run failed and counted."""
-        sql = "SELECT COUNT(*) FROM {ours}scheduler_attempt WHERE run_id = ? AND status = 'retry'"
-        return int(self.engine.read(sql, (run_id,))[0][0])
+        row = self.engine.tables.attempt
+        query = row.select(fn.COUNT(row.number)).where(row.run_id == run_id, row.status == "retry")
+        return int(self.engine.fetch(query)[0][0])
 
     def last_of(self, schedule_id: str, limit: int = 5) -> Sequence[Run]:
         """Return the latest runs of a schedule, newest due moment first."""
-        sql = f"""SELECT {RUN_COLUMNS} FROM {{ours}}scheduler_run WHERE schedule_id = ?
-        ORDER BY due_at DESC, id DESC LIMIT ?"""
-        return [run_from_row(row) for row in self.engine.read(sql, (schedule_id, limit))]
+        run = self.run
+        query = run_query(self.engine.tables).where(run.schedule_id == schedule_id)
+        return self._runs(query.order_by(run.due_at.desc(), run.id.desc()).limit(limit))
+
+    def by_key(self, schedule_id: str, trigger: Trigger, key: str) -> Run | None:
+        """Return the run of one occurrence, by its identity; None where there is none."""
+        run = self.run
+        same = (run.schedule_id == schedule_id) & (run.trigger == trigger.value) & (run.occurrence_key == key)
+        return next(iter(self._runs(run_query(self.engine.tables).where(same))), None)
 
     def runs(self, ids: Sequence[str]) -> list[Run]:
         """Return the runs with these ids."""
-        if not ids:
-            return []
-        marks = ", ".join("?" * len(ids))
-        sql = f"SELECT {RUN_COLUMNS} FROM {{ours}}scheduler_run WHERE id IN ({marks}) ORDER BY id"
-        return [run_from_row(row) for row in self.engine.read(sql, tuple(ids))]
+        run = self.run
+        parts = [ids[start : start + 500] for start in range(0, len(ids), 500)]
+        found = [self._runs(run_query(self.engine.tables).where(run.id.in_(list(part)))) for part in parts]
+        return sorted((item for part in found for item in part), key=lambda item: item.id)
 
     def counts(self, now: datetime) -> dict[str, int]:
         """Return the numbers that the state file shows of the ledger; each is counted up to `COUNTED`."""
-        day = to_ms(now - timedelta(days=1))
-        at = to_ms(now)
-        ledger = "FROM {ours}scheduler_run WHERE"
+        run = self.run
+        day, at = to_ms(now - timedelta(days=1)), to_ms(now)
+        waiting = run.status == QUEUED
+        bad = run.status.in_([RunStatus.FAILED.value, RunStatus.PARTIAL.value])
         asks = {
-            "queued": (f"{ledger} finished_at IS NULL AND status = 'queued' AND not_before <= ?", (at,)),
-            "retrying": (f"{ledger} finished_at IS NULL AND status = 'queued' AND not_before > ?", (at,)),
-            "succeeded_24h": (f"{ledger} finished_at > ? AND status = 'succeeded'", (day,)),
-            "failed_24h": (f"{ledger} finished_at > ? AND status IN ('failed', 'partial')", (day,)),
+            "queued": waiting & (run.not_before <= at),
+            "retrying": waiting & (run.not_before > at),
+            "succeeded_24h": (run.finished_at > day) & (run.status == RunStatus.SUCCEEDED.value),
+            "failed_24h": (run.finished_at > day) & bad,
         }
-        return {
-            name: int(self.engine.read(f"SELECT COUNT(*) FROM (SELECT 1 {sql} LIMIT {COUNTED}) c", values)[0][0])
-            for name, (sql, values) in asks.items()
-        }
+        return {name: self.engine.tally(run.select(run.id).where(where), COUNTED) for name, where in asks.items()}
 
     def open_runs(self) -> set[str]:
         """Return the ids of all unfinished runs: their spool files stay."""
-        sql = "SELECT id FROM {ours}scheduler_run WHERE finished_at IS NULL"
-        return {row[0] for row in self.engine.read(sql)}
+        status, name = self.run.status, self.run.select(self.run.id)
+        return {row[0] for word in (QUEUED, RUNNING) for row in self.engine.fetch(name.where(status == word))}

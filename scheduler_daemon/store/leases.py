@@ -5,16 +5,18 @@ The statements are those of notes on schedulers, E.4 and E.5. A lease is not a s
 `lease_until` in the past may claim. Each claim raises the fence, and each later write names it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from ..lib.clock import from_ms, monotonic
 from ..model import Lease
 from .engine import Engine
+from .group import Execute
 
 #: `next_work_at` of a shop without work: far beyond any moment, and half of what a bigint holds.
 NEVER = 4_611_686_018_427_387_904
+#: The part of a lease that its holder uses: what is left is for the way there and back.
+SAFE = 0.9
 
 FREE = "next_work_at <= {now} AND lease_until <= {now} AND paused_at IS NULL"
 TAKE = "SET holder = ?, fence = fence + 1, beat = 0, lease_until = {now} + ?"
@@ -44,6 +46,15 @@ WORK = "SELECT MIN(not_before) FROM {ours}scheduler_run WHERE shop = ? AND statu
 RELEASE = """
 UPDATE {ours}scheduler_shop SET holder = NULL, lease_until = 0, next_work_at = ? WHERE shop = ? AND fence = ?"""
 
+NEXT_WORK = f"""
+SELECT next_work_at FROM {{ours}}scheduler_shop
+WHERE next_work_at < {NEVER} AND paused_at IS NULL AND lease_until <= {{now}} ORDER BY next_work_at LIMIT 1"""
+
+MEND = """
+UPDATE {ours}scheduler_shop SET next_work_at = {now} WHERE next_work_at > {now} AND lease_until <= {now}
+AND shop IN (
+  SELECT shop FROM {ours}scheduler_run WHERE status = 'queued' AND not_before <= {now})"""
+
 
 class Leases:
     """Claims, beats and releases of shops for one holder."""
@@ -54,7 +65,8 @@ class Leases:
         self.length = lease.total_seconds()
         self._ms = int(self.length * 1000)
         self._claim = CLAIM_SQLITE if engine.is_sqlite else CLAIM_POSTGRES
-        self._hold = HOLD + ("" if engine.is_sqlite else " FOR UPDATE")
+        #: Asks whether a lease still holds; where rows can be locked, it stays so until the transaction's end.
+        self.hold_text = engine.text(HOLD + ("" if engine.is_sqlite else " FOR UPDATE"))
 
     def claim(self, limit: int, only: str = "") -> list[Lease]:
         """
@@ -66,7 +78,7 @@ class Leases:
         sent = monotonic()
         take, free = (self.holder, self._ms), (only, only, limit)
         rows = self.engine.write(self._claim, (*take, *free) if self.engine.is_sqlite else (*free, *take))
-        until = sent + self.length * 0.9
+        until = sent + self.length * SAFE
         return [Lease(shop=row[0], fence=row[1], valid_until=until) for row in rows]
 
     def beat(self, leases: Iterable[Lease]) -> tuple[float, list[Lease]]:
@@ -74,41 +86,38 @@ class Leases:
         sent = monotonic()
         with self.engine.transaction():
             lost = [lease for lease in leases if not self._extend(lease)]
-        return sent + self.length * 0.9, lost
+        return sent + self.length * SAFE, lost
 
     def _extend(self, lease: Lease) -> bool:
         return self.engine.count(BEAT, (self._ms, lease.shop, lease.fence, self.holder)) == 1
 
-    def holds(self, lease: Lease) -> bool:
-        """Whether *lease* is still ours; inside a transaction it stays so until the end of it."""
-        return bool(self.engine.write(self._hold, (lease.shop, lease.fence)))
+    def holds(self, lease: Lease, execute: Execute) -> bool:
+        """Whether *lease* is still ours, asked inside the transaction of *execute* and true until its end."""
+        return execute(self.hold_text, (lease.shop, lease.fence)).fetchone() is not None
 
-    def release(self, lease: Lease, ran: Sequence[tuple[Any, str]] = (), last_run: str = "") -> bool:
+    def release(self, lease: Lease, also: Callable[[Execute], None] | None = None) -> bool:
         """
         Give *lease* back and say when the shop has work next; False where it was no longer ours.
 
-        *ran* has the (moment, schedule id) of each run that ended, for the statement *last_run*: `lastRunAt` is for
-        people, so it is written once a claim and not once a run.
-
-        The row is locked by a statement of its own before the runs are looked at: in one statement PostgreSQL would
-        look at them as they were before a waiting *queue* committed, and the shop would sleep over its work.
+        *also* is done in the same commit. The row is locked by a statement of its own before the runs are looked at:
+        in one statement PostgreSQL would look at them as they were before a waiting *queue* committed, and the shop
+        would sleep over its work.
         """
-        with self.engine.transaction():
-            if not self.holds(lease):
+        work, give_back = self.engine.text(WORK), self.engine.text(RELEASE)
+
+        def steps(execute: Execute) -> bool:
+            if not self.holds(lease, execute):
                 return False
-            found = self.engine.write(WORK, (lease.shop,))
-            for item in ran:
-                self.engine.write(last_run, item)
-            next_work = NEVER if found[0][0] is None else found[0][0]
-            return self.engine.count(RELEASE, (next_work, lease.shop, lease.fence)) == 1
+            found = execute(work, (lease.shop,)).fetchone()[0]
+            if also is not None:
+                also(execute)
+            return bool(execute(give_back, (NEVER if found is None else found, lease.shop, lease.fence)).rowcount == 1)
+
+        return bool(self.engine.together(steps))
 
     def next_work_at(self) -> datetime | None:
         """Return the earliest moment at which an unpaused, unleased shop has work, UTC, or None."""
-        sql = """
-        SELECT next_work_at FROM {ours}scheduler_shop
-        WHERE next_work_at < 4611686018427387904 AND paused_at IS NULL AND lease_until <= {now}
-        ORDER BY next_work_at LIMIT 1"""
-        rows = self.engine.read(sql)
+        rows = self.engine.read(NEXT_WORK)
         return from_ms(rows[0][0]) if rows else None
 
     def held_elsewhere(self, shops: Sequence[str] = ()) -> dict[str, str]:
@@ -123,10 +132,5 @@ class Leases:
 
         *queue* and *release* keep the row right; this is the net below them, cheap enough for each tick.
         """
-        sql = """
-        UPDATE {ours}scheduler_shop SET next_work_at = {now} WHERE next_work_at > {now} AND lease_until <= {now}
-        AND shop IN (
-          SELECT shop FROM {ours}scheduler_run
-          WHERE finished_at IS NULL AND status = 'queued' AND not_before <= {now})"""
         with self.engine.transaction():
-            return self.engine.count(sql)
+            return self.engine.count(MEND)

@@ -3,10 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..lib.clock import from_ms
 from ..model import Delivery, DeliveryState, Recipient, Report, Run, RunStatus, Trigger
+
+if TYPE_CHECKING:
+    from .tables import Tables
 
 RUN_FIELDS = (
     "id",
@@ -38,9 +41,19 @@ RUN_FIELDS = (
 )
 RUN_COLUMNS = ", ".join(RUN_FIELDS)
 
-DELIVERY_COLUMNS = (
-    'id, run_id, channel, recipient, role, copy, "key", state, attempts, not_before, receipt, error_code, error'
-)
+
+def run_query(tables: "Tables") -> Any:
+    """Return a query for rows of `RUN_COLUMNS`, still without a condition."""
+    run = tables.run
+    return run.select(*(getattr(run, name.strip('"')) for name in RUN_FIELDS))
+
+
+def delivery_query(tables: "Tables", run_id: str) -> Any:
+    """Return a query for the deliveries of a run, in the order of their making, for `delivery_from_row`."""
+    to = tables.delivery
+    columns = (to.id, to.run_id, to.channel, to.recipient, to.role, to.copy_number, to.key, to.state, to.attempts)
+    more = (to.not_before, to.receipt, to.error_code, to.error)
+    return to.select(*columns, *more).where(to.run_id == run_id).order_by(to.id)
 
 
 def moment(value: int | None) -> datetime | None:
@@ -150,7 +163,7 @@ def report_from_json(data: Mapping[str, Any]) -> Report:
 
 
 def delivery_from_row(row: Sequence[Any]) -> Delivery:
-    """Return the Delivery of a row of `DELIVERY_COLUMNS`."""
+    """Return the Delivery of a row of `delivery_query`."""
     return Delivery(
         id=row[0],
         run_id=row[1],

@@ -1,10 +1,10 @@
 """A row of the app's `ReportSchedule`, and ours beside it, made into a Schedule."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import recurrence
 from ..errors import UsageError
@@ -14,29 +14,40 @@ from ..period import BY_FREQUENCY
 from .moments import decode
 from .rows import moment
 
-APP_FIELDS = (
-    "id",
-    "shop",
-    "name",
-    "reportType",
-    "filters",
-    "frequency",
-    "dayOfWeek",
-    "dayOfMonth",
-    "time",
-    "timezone",
-    "recipients",
-    "isActive",
-    "nextRunAt",
-    "lastRunAt",
+if TYPE_CHECKING:
+    from .tables import Tables
+
+#: The options of `scheduler_schedule` that have a field of their own; others are kept as they are.
+KNOWN_OPTIONS = frozenset(
+    {
+        *("format", "period", "from", "to", "columns", "format_options"),
+        *("catch_up", "overlap", "priority", "owner", "deadline", "cc", "bcc", "channels"),
+    }
 )
 
-SELECT = f"""
-SELECT {", ".join(f's."{name}"' for name in APP_FIELDS)},
-  x.rule, x.options, x.rule_hash, x.paused_at, x.paused_reason, x.version, p.zone, p.paused_at, p.paused_reason
-FROM {{app}}"ReportSchedule" s
-LEFT JOIN {{ours}}scheduler_schedule x ON x.schedule_id = s."id"
-LEFT JOIN {{ours}}scheduler_shop p ON p.shop = s."shop\""""
+#: What is read of the app's row.
+APP_FIELDS = (
+    *("id", "shop", "name", "report_type", "filters", "frequency", "day_of_week", "day_of_month", "time", "timezone"),
+    *("recipients", "is_active", "next_run_at", "last_run_at"),
+)
+
+
+def schedule_query(tables: "Tables") -> Any:
+    """Return a query for schedules with what is ours of them and their shops, for `read_row`; no condition yet."""
+    from peewee import JOIN
+
+    app, ours, shop = tables.report_schedule, tables.schedule, tables.shop
+    of_shop = (shop.zone.alias("shop_zone"), shop.paused_at.alias("shop_paused_at"))
+    return (
+        app.select(
+            *(app._meta.fields[name] for name in APP_FIELDS),
+            *(ours.rule, ours.options, ours.rule_hash, ours.paused_at, ours.paused_reason, ours.version),
+            *of_shop,
+            shop.paused_reason.alias("shop_paused_reason"),
+        )
+        .join(ours, JOIN.LEFT_OUTER, on=(ours.schedule_id == app.id))
+        .join(shop, JOIN.LEFT_OUTER, on=(shop.shop == app.shop))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +76,18 @@ class SeenSchedule:
     shop_paused: str | None = None
 
 
-def read_row(row: Sequence[Any], types: Mapping[str, str]) -> SeenSchedule:
-    """Return what a row of `SELECT` says; *types* maps the app's report types to ours."""
-    values = dict(zip(APP_FIELDS, row, strict=False))
-    paused = None if row[21] is None else str(row[22] or "paused")
-    seen = {"id": str(row[0]), "shop": str(row[1]), "name": str(row[2]), "cursor": row[12]}
-    seen |= {"shop_zone": row[20], "shop_paused": paused}
+def read_row(row: Mapping[str, Any], types: Mapping[str, str]) -> SeenSchedule:
+    """Return what a row of `schedule_query` says; *types* maps the app's report types to ours."""
+    paused = None if row["shop_paused_at"] is None else str(row["shop_paused_reason"] or "paused")
+    seen = {"id": str(row["id"]), "shop": str(row["shop"]), "name": str(row["name"]), "cursor": row["next_run_at"]}
+    seen |= {"shop_zone": row["shop_zone"], "shop_paused": paused}
     try:
-        due_at = decode(row[12])
+        due_at = decode(row["next_run_at"])
     except (ValueError, TypeError, OverflowError):
-        problem = f"nextRunAt {row[12]!r} is no moment"
+        problem = f"nextRunAt {row['next_run_at']!r} is no moment"
         return SeenSchedule(**seen, due_at=None, schedule=None, problem=problem)
     try:
-        schedule = _schedule(values, row[14:20], due_at, types)
+        schedule = _schedule(row, due_at, types)
     except UsageError as error:
         return SeenSchedule(**seen, due_at=due_at, schedule=None, problem=error.message, problem_code=error.code)
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
@@ -86,34 +96,32 @@ def read_row(row: Sequence[Any], types: Mapping[str, str]) -> SeenSchedule:
     return SeenSchedule(**seen, due_at=due_at, schedule=schedule)
 
 
-def _schedule(app: dict[str, Any], ours: Sequence[Any], due_at: datetime | None, types: Mapping[str, str]) -> Schedule:
-    rule, options_text, digest, paused_at, paused_reason, version = ours
-    options = read_json(options_text, "options", dict) if options_text else {}
-    known = {"catch_up", "overlap", "priority", "owner", "deadline", *REPORT_OPTIONS, "cc", "bcc", "channels"}
-    zone = str(app["timezone"] or "")
+def _schedule(row: Mapping[str, Any], due_at: datetime | None, types: Mapping[str, str]) -> Schedule:
+    options = read_json(row["options"], "options", dict) if row["options"] else {}
+    zone = str(row["timezone"] or "")
     if zone:
         check_zone(zone)
     return Schedule(
-        id=str(app["id"]),
-        shop=str(app["shop"]),
-        name=str(app["name"]),
-        report=_report(app, options, types),
-        recurrence=_recurrence(app, rule),
+        id=str(row["id"]),
+        shop=str(row["shop"]),
+        name=str(row["name"]),
+        report=_report(row, options, types),
+        recurrence=_recurrence(row),
         zone=zone,
-        recipients=_recipients(app["recipients"], options),
-        active=bool(app["isActive"]),
+        recipients=_recipients(row["recipients"], options),
+        active=bool(row["is_active"]),
         next_due_at=due_at,
-        last_run_at=_maybe(app["lastRunAt"]),
+        last_run_at=_maybe(row["last_run_at"]),
         catch_up=CatchUp(options.get("catch_up", "latest")),
         overlap=Overlap(options.get("overlap", "queue")),
         priority=int(options.get("priority", 100)),
         owner=str(options.get("owner", "")),
         deadline=float(options.get("deadline", 0.0)),
-        paused_at=moment(paused_at),
-        paused_reason=str(paused_reason or ""),
-        rule_hash=digest,
-        version=int(version or 0),
-        options={key: value for key, value in options.items() if key not in known},
+        paused_at=moment(row["paused_at"]),
+        paused_reason=str(row["paused_reason"] or ""),
+        rule_hash=row["rule_hash"],
+        version=int(row["version"] or 0),
+        options={key: value for key, value in options.items() if key not in KNOWN_OPTIONS},
     )
 
 
@@ -124,21 +132,18 @@ def _maybe(value: Any) -> datetime | None:
         return None  # the last run is for people only; it must not keep the next one from running
 
 
-def _recurrence(app: dict[str, Any], rule: Any) -> Any:
-    if rule:
-        return recurrence.from_json(read_json(rule, "rule", dict))
-    return recurrence.read_columns(str(app["frequency"]), app["dayOfWeek"], app["dayOfMonth"], str(app["time"]))
+def _recurrence(row: Mapping[str, Any]) -> Any:
+    if row["rule"]:
+        return recurrence.from_json(read_json(row["rule"], "rule", dict))
+    return recurrence.read_columns(str(row["frequency"]), row["day_of_week"], row["day_of_month"], str(row["time"]))
 
 
-REPORT_OPTIONS = ("format", "period", "from", "to", "columns", "format_options")
-
-
-def _report(app: dict[str, Any], options: Mapping[str, Any], types: Mapping[str, str]) -> Report:
-    filters = read_json(app["filters"], "filters", dict) if app["filters"] not in (None, "") else {}
-    period = options.get("period") or BY_FREQUENCY.get(str(app["frequency"]).upper(), "yesterday")
+def _report(row: Mapping[str, Any], options: Mapping[str, Any], types: Mapping[str, str]) -> Report:
+    filters = read_json(row["filters"], "filters", dict) if row["filters"] not in (None, "") else {}
+    period = options.get("period") or BY_FREQUENCY.get(str(row["frequency"]).upper(), "yesterday")
     return Report(
-        type=types.get(str(app["reportType"]), str(app["reportType"])),
-        title=str(app["name"]),
+        type=types.get(str(row["report_type"]), str(row["report_type"])),
+        title=str(row["name"]),
         format=str(options.get("format", "csv")),
         period=str(period),
         period_from=options.get("from"),

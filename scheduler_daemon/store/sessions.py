@@ -21,7 +21,6 @@ from ..model import Access, StoredSession
 from .engine import Engine
 from .moments import Style, decode, encode
 
-COLUMNS = '"shop", "accessToken", "expires", "refreshToken", "refreshTokenExpires", "scope", "state"'
 #: Marks sessions whose token is asked for with client id and secret; the column is empty for all others.
 CLIENT_STATE = "client_credentials"
 
@@ -34,18 +33,21 @@ class Sessions:
     def __init__(self, engine: Engine, style: Style) -> None:
         self.engine = engine
         self.style = style
+        self.row = engine.tables.session
 
     def find(self, shop: str) -> StoredSession | None:
         """Return the shop's offline session; None where there is none. Online sessions are never looked at."""
-        return self._read(shop, "")
+        return self._from(self.engine.fetch(self._query(shop)))
 
-    def _read(self, shop: str, lock: str) -> StoredSession | None:
-        offline = '"isOnline" = 0' if self.engine.is_sqlite else 'NOT "isOnline"'
-        sql = f'SELECT {COLUMNS} FROM {{app}}"Session" WHERE "id" = ? AND {offline}{lock}'
-        rows = (self.engine.write if lock else self.engine.read)(sql, (f"offline_{shop}",))
-        if not rows or not rows[0][1]:
-            return None
-        return _from_row(rows[0])
+    def _query(self, shop: str) -> Any:
+        row = self.row
+        columns = (row.shop, row.access_token, row.expires, row.refresh_token, row.refresh_token_expires)
+        query = row.select(*columns, row.scope, row.state)
+        return query.where(row.id == f"offline_{shop}", row.is_online == False)  # noqa: E712 (SQL)
+
+    @staticmethod
+    def _from(rows: Any) -> StoredSession | None:
+        return _from_row(rows[0]) if rows and rows[0][1] else None
 
     def need(self, shop: str) -> StoredSession:
         """Return the shop's offline session; raise SessionError `no_session` where there is none."""
@@ -59,27 +61,22 @@ class Sessions:
 
     def save(self, session: StoredSession) -> None:
         """Write *session* as the app would: one row, id `offline_{shop}`; the token pair in one statement."""
-        state = CLIENT_STATE if session.access is Access.CLIENT else ""
+        row = self.row
         refresh = None if session.refresh_token is None else session.refresh_token.reveal()
-        values = (
-            f"offline_{session.shop}",
-            session.shop,
-            state,
-            False,
-            ",".join(session.scopes) or None,
-            encode(session.expires_at, self.style),
-            session.token.reveal(),
-            refresh,
-            encode(session.refresh_expires_at, self.style),
-        )
-        sql = """
-        INSERT INTO {app}"Session"
-          ("id", "shop", "state", "isOnline", "scope", "expires", "accessToken", "refreshToken", "refreshTokenExpires")
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-        ON CONFLICT ("id") DO UPDATE SET "scope" = excluded."scope", "expires" = excluded."expires",
-          "accessToken" = excluded."accessToken", "refreshToken" = excluded."refreshToken",
-          "refreshTokenExpires" = excluded."refreshTokenExpires", "state" = excluded."state\""""
-        self.engine.write(sql, values)
+        values = {
+            row.shop: session.shop,
+            row.state: CLIENT_STATE if session.access is Access.CLIENT else "",
+            row.is_online: False,
+            row.scope: ",".join(session.scopes) or None,
+            row.expires: encode(session.expires_at, self.style),
+            row.access_token: session.token.reveal(),
+            row.refresh_token: refresh,
+            row.refresh_token_expires: encode(session.refresh_expires_at, self.style),
+        }
+        name = f"offline_{session.shop}"
+        with self.engine.transaction():
+            if self.engine.change(row.update(values).where(row.id == name)) == 0:
+                self.engine.change(row.insert({row.id: name, **values}))
 
     def renew(self, shop: str, renewal: Renewal, *, unless: Callable[[StoredSession], bool]) -> StoredSession:
         """
@@ -88,8 +85,8 @@ class Sessions:
         One renewal per shop at a time, over threads and processes; the new pair is committed before anyone uses it.
         Raise SessionError, or what *renewal* raises: then the old pair stands.
         """
-        with self._locked(shop) as lock:
-            current = self._read(shop, lock)
+        with self._locked(shop) as query:
+            current = self._from(self.engine.fetch(query))
             if current is None:
                 raise SessionError(f"{shop} has no offline session.", hint=f"Run: scheduler shops add {shop}")
             if unless(current):
@@ -100,16 +97,17 @@ class Sessions:
             return kept
 
     @contextmanager
-    def _locked(self, shop: str) -> Iterator[str]:
+    def _locked(self, shop: str) -> Iterator[Any]:
+        """Hold the shop's lock and give the query that reads its row under it."""
         if not self.engine.is_sqlite:
             with self.engine.transaction():
-                yield " FOR UPDATE"
+                yield self._query(shop).for_update()
             return
         name = sha256(shop.encode()).hexdigest()[:16]
         fd = os.open(f"{self.engine.target.path}.token-{name}", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
-            yield ""
+            yield self._query(shop)
         finally:
             os.close(fd)
 

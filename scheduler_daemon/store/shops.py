@@ -4,12 +4,13 @@ import json
 from datetime import datetime
 from typing import Any
 
-from ..lib.clock import from_ms, to_ms
-from ..model import Shop
-from .engine import Engine
-from .rows import moment
+from peewee import JOIN, fn
 
-COLUMNS = "shop, name, zone, currency, plan, scopes, checked_at, paused_at, paused_reason"
+from ..lib.clock import from_ms, to_ms
+from ..model import RunStatus, Shop
+from .engine import Engine
+from .leases import NEVER
+from .rows import moment
 
 
 class Shops:
@@ -17,58 +18,74 @@ class Shops:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.shop = engine.tables.shop
+
+    def _known(self) -> tuple[Any, ...]:
+        row = self.shop
+        facts = (row.name, row.zone, row.currency, row.plan, row.scopes, row.checked_at)
+        return (*facts, row.paused_at, row.paused_reason)
 
     def find(self, domain: str) -> Shop:
         """Return what is known of the shop; a bare Shop where nothing is."""
-        rows = self.engine.read(f"SELECT {COLUMNS} FROM {{ours}}scheduler_shop WHERE shop = ?", (domain,))
+        rows = self.engine.fetch(self.shop.select(self.shop.shop, *self._known()).where(self.shop.shop == domain))
         return _from_row(rows[0]) if rows else Shop(domain)
 
     def all(self) -> list[Shop]:
         """Return all shops that have an offline session, a schedule or a row of ours, by domain."""
-        sql = f"""
-        SELECT k.shop, {COLUMNS.removeprefix("shop, ")} FROM (
-          SELECT "shop" AS shop FROM {{app}}"Session" UNION SELECT "shop" FROM {{app}}"ReportSchedule"
-          UNION SELECT shop FROM {{ours}}scheduler_shop
-        ) k LEFT JOIN {{ours}}scheduler_shop p ON p.shop = k.shop ORDER BY k.shop"""
-        return [_from_row(row) for row in self.engine.read(sql)]
+        session, schedule = self.engine.tables.session, self.engine.tables.report_schedule
+        named = session.select(session.shop).union(schedule.select(schedule.shop))
+        named = named.union(self.shop.select(self.shop.shop)).alias("named")
+        query = (
+            self.shop.select(named.c.shop, *self._known())
+            .from_(named)
+            .join(self.shop, JOIN.LEFT_OUTER, on=(self.shop.shop == named.c.shop))
+            .order_by(named.c.shop)
+        )
+        return [_from_row(row) for row in self.engine.fetch(query)]
 
     def learn(self, shop: Shop) -> None:
         """Write down what the API said of *shop*; its pause and its lease stay as they are."""
-        scopes = None if shop.scopes is None else json.dumps(list(shop.scopes))
-        checked = None if shop.checked_at is None else to_ms(shop.checked_at)
-        sql = """
-        INSERT INTO {ours}scheduler_shop (shop, name, zone, currency, plan, scopes, checked_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?)
-        ON CONFLICT (shop) DO UPDATE SET name = excluded.name, zone = excluded.zone, currency = excluded.currency,
-          plan = excluded.plan, scopes = excluded.scopes, checked_at = excluded.checked_at"""
-        self.engine.write(sql, (shop.domain, shop.name, shop.zone, shop.currency, shop.plan, scopes, checked))
+        row = self.shop
+        known = {
+            row.name: shop.name,
+            row.zone: shop.zone,
+            row.currency: shop.currency,
+            row.plan: shop.plan,
+            row.scopes: None if shop.scopes is None else json.dumps(list(shop.scopes)),
+            row.checked_at: None if shop.checked_at is None else to_ms(shop.checked_at),
+        }
+        with self.engine.transaction():
+            self._make(shop.domain)
+            self.engine.change(row.update(known).where(row.shop == shop.domain))
+
+    def _make(self, domain: str) -> None:
+        """Make the shop's row where there is none, without work and without a lease."""
+        blank = {"fence": 0, "beat": 0, "lease_until": 0, "next_work_at": NEVER}
+        self.engine.change(self.shop.insert(shop=domain, **blank).on_conflict_ignore())
 
     def pause(self, domain: str, reason: str, now: datetime) -> bool:
         """Pause the shop; False where it was paused already."""
-        sql = """
-        INSERT INTO {ours}scheduler_shop (shop, paused_at, paused_reason) VALUES (?, ?, ?)
-        ON CONFLICT (shop) DO UPDATE SET paused_at = excluded.paused_at, paused_reason = excluded.paused_reason
-        WHERE scheduler_shop.paused_at IS NULL"""
+        row = self.shop
         with self.engine.transaction():
-            return self.engine.count(sql, (domain, to_ms(now), reason)) == 1
+            self._make(domain)
+            query = row.update(paused_at=to_ms(now), paused_reason=reason)
+            return self.engine.change(query.where(row.shop == domain, row.paused_at.is_null())) == 1
 
     def resume(self, domain: str) -> bool:
         """Let the shop go on; False where it was not paused."""
-        sql = """
-        UPDATE {ours}scheduler_shop SET paused_at = NULL, paused_reason = NULL, next_work_at = LEAST_OF
-        WHERE shop = ? AND paused_at IS NOT NULL"""
-        work = (
-            "SELECT MIN(not_before) FROM {ours}scheduler_run r WHERE r.shop = scheduler_shop.shop AND status = 'queued'"
-        )
-        sql = sql.replace("LEAST_OF", f"COALESCE(({work}), next_work_at)")
-        with self.engine.transaction():
-            return self.engine.count(sql, (domain,)) == 1
+        row, run = self.shop, self.engine.tables.run
+        queued = (run.shop == domain) & (run.status == RunStatus.QUEUED.value)
+        earliest = run.select(fn.MIN(run.not_before)).where(queued)
+        change = {"paused_at": None, "paused_reason": None, "next_work_at": fn.COALESCE(earliest, row.next_work_at)}
+        query = row.update(change).where(row.shop == domain, row.paused_at.is_null(False))
+        return self.engine.change(query) == 1
 
     def remove(self, domain: str) -> dict[str, int]:
         """Remove the shop's sessions and our row of it; return how many of each. Its ledger stays."""
+        session = self.engine.tables.session
         with self.engine.transaction():
-            sessions = self.engine.count('DELETE FROM {app}"Session" WHERE "shop" = ?', (domain,))
-            rows = self.engine.count("DELETE FROM {ours}scheduler_shop WHERE shop = ?", (domain,))
+            sessions = self.engine.change(session.delete().where(session.shop == domain))
+            rows = self.engine.change(self.shop.delete().where(self.shop.shop == domain))
         return {"sessions": sessions, "shops": rows}
 
 

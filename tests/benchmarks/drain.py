@@ -1,7 +1,8 @@
 """
 Runs per second: 10,000 due no-op runs over 1,000 shops, drained by one process, ledger rows included.
 
-Beside it, in the same run, a bare program that makes the same commits: no leases, no fences, no ledger nouns.
+Beside it, in the same run, two bare programs that make the same commits without any safety (no lease, no fence, no
+nouns): a plain Peewee loop, the peer that counts, and the driver alone with constant SQL, the floor under both.
 ``python -m tests.benchmarks.drain [--url postgresql://…] [--synchronous NORMAL] [--json]``
 """
 
@@ -14,13 +15,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from peewee import SQL
+
 from scheduler_daemon import timetable
 from scheduler_daemon.lib.clock import to_ms
-from scheduler_daemon.lib.ids import new_ulid
 from scheduler_daemon.model import Lease, Outcome, Recurrence, Report, RuleKind, RunStatus, Schedule
 from scheduler_daemon.store import Store, read_url
 from scheduler_daemon.store.drivers import peewee
-from scheduler_daemon.store.engine import Engine
 
 RUNS, SHOPS = 10_000, 1_000
 DONE = Outcome(RunStatus.SUCCEEDED)
@@ -53,12 +54,11 @@ def drain(store: Store, workers: int) -> tuple[int, float]:
     """Claim, start, finish and release everything; return the number of runs and the seconds."""
 
     def work(lease: Lease) -> int:
-        store.corridor.adopt(lease, ())
-        run, ended = store.corridor.start(lease), []
+        (_, run), ended = store.corridor.enter(lease, ()), []
         while run is not None:
             ended.append(run.schedule_id)
             run = store.corridor.finish(lease, run, DONE, go_on=True)
-        store.corridor.release(lease, ended)
+        store.corridor.leave(lease, ended)
         return len(ended)
 
     started, count = time.perf_counter(), 0
@@ -70,35 +70,61 @@ def drain(store: Store, workers: int) -> tuple[int, float]:
     return count, took
 
 
-def bare(engine: Engine, workers: int) -> float:
-    """Make the same commits without any safety; return runs per second."""
-    key = "VARCHAR(64) PRIMARY KEY"
-    engine.write(f"CREATE TABLE bare_run (id {key}, shop VARCHAR(64), status VARCHAR(16), at BIGINT, report TEXT)")
-    engine.write(f"CREATE TABLE bare_attempt (id {key}, run VARCHAR(64), at BIGINT)")
-    engine.write("CREATE INDEX bare_waiting ON bare_run (shop, status)")
-    with engine.transaction():
-        for number in range(RUNS):
-            values = (f"r{number:06}", f"shop{number % SHOPS}", "queued", 0, "x" * 200)
-            engine.write("INSERT INTO bare_run VALUES (?, ?, ?, ?, ?)", values)
-    take = "SELECT id FROM bare_run WHERE shop = ? AND status = 'queued' LIMIT 1"
+def bare_peewee(store: Store) -> float:
+    """
+    Drain the same rows in a plain Peewee loop: the same commits, no lease, no fence, no nouns; return runs per second.
 
-    def work(number: int) -> None:
-        shop = f"shop{number}"
-        while True:
-            with engine.transaction():
-                rows = engine.write(take, (shop,))
-                if not rows:
-                    return
+    One thread, which is its best on SQLite.
+    """
+    run, attempt = store.engine.tables.run, store.engine.tables.attempt
+    count, started = 0, time.perf_counter()
+    for number in range(SHOPS):
+        waiting = run.select().where(run.shop == f"shop{number}.myshopify.com", run.status == SQL("'queued'"))
+        while found := waiting.order_by(run.priority, run.due_at, run.id).first():
+            with store.engine.transaction():
                 at = to_ms(datetime.now(UTC))
-                engine.write("UPDATE bare_run SET status = 'succeeded', at = ? WHERE id = ?", (at, rows[0][0]))
-                engine.write("INSERT INTO bare_attempt VALUES (?, ?, ?)", (new_ulid(at), rows[0][0], at))
+                run.update(status="running", started_at=at, attempt=1).where(run.id == found.id).execute()
+                run.update(status="succeeded", finished_at=at).where(run.id == found.id).execute()
+                tried = {"run_id": found.id, "number": 1, "holder": "x", "fence": 1, "started_at": at}
+                attempt.insert(**tried, finished_at=at, status="succeeded", timings="{}").execute()
+            count += 1
+    return count / (time.perf_counter() - started)
 
-    started = time.perf_counter()
-    with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(work, range(SHOPS)))
-        took = time.perf_counter() - started
-        list(pool.map(lambda _: engine.close_thread(), range(workers)))
-    return RUNS / took
+
+NEXT = """
+UPDATE {ours}scheduler_run SET status = 'running', started_at = ?, attempt = 1 WHERE id = (
+  SELECT id FROM {ours}scheduler_run WHERE shop = ? AND status = 'queued' ORDER BY priority, due_at, id LIMIT 1)
+RETURNING id"""
+CLOSE = "UPDATE {ours}scheduler_run SET status = 'succeeded', finished_at = ? WHERE id = ?"
+TRIED = """
+INSERT INTO {ours}scheduler_attempt (run_id, number, holder, fence, started_at, finished_at, status, timings)
+VALUES (?, 1, 'x', 1, ?, ?, 'succeeded', '{}')"""
+
+
+def bare_sql(store: Store) -> float:
+    """Drain the same rows with the driver alone, constant SQL and one commit a run; return runs per second."""
+    following, close, tried = (store.engine.text(sql) for sql in (NEXT, CLOSE, TRIED))
+    begin = store.engine.dialect.begin
+    execute = store.engine.database.connection().cursor().execute
+    count, started = 0, time.perf_counter()
+    for number in range(SHOPS):
+        shop = f"shop{number}.myshopify.com"
+        row = execute(following, (to_ms(datetime.now(UTC)), shop)).fetchone()
+        while row is not None:
+            at = to_ms(datetime.now(UTC))
+            execute(begin)
+            execute(close, (at, row[0]))
+            execute(tried, (row[0], at, at))
+            row = execute(following, (at, shop)).fetchone()
+            execute("COMMIT")
+            count += 1
+    return count / (time.perf_counter() - started)
+
+
+def again(store: Store) -> None:
+    """Make all runs wait again."""
+    store.engine.write("DELETE FROM {ours}scheduler_attempt")
+    store.engine.write("UPDATE {ours}scheduler_run SET status = 'queued', finished_at = NULL, attempt = 0")
 
 
 def measure(url: str, synchronous: str, workers: int) -> dict[str, Any]:
@@ -108,7 +134,10 @@ def measure(url: str, synchronous: str, workers: int) -> dict[str, Any]:
         fill(store)
         queued = queue(store)
         count, took = drain(store, workers)
-        peer = bare(store.engine, workers)
+        again(store)
+        peer = bare_peewee(store)
+        again(store)
+        driver = bare_sql(store)
         name = "postgres" if not store.engine.is_sqlite else f"sqlite {synchronous}"
     rate = count / took
     return {
@@ -117,9 +146,11 @@ def measure(url: str, synchronous: str, workers: int) -> dict[str, Any]:
         "queue_seconds": round(queued, 2),
         "runs_per_second": round(rate),
         "limit": LIMITS[name],
-        "bare_per_second": round(peer),
-        "share_of_bare": round(rate / peer, 2),
+        "bare_peewee_per_second": round(peer),
+        "share_of_bare_peewee": round(rate / peer, 2),
         "limit_of_share": 0.6,
+        "bare_sql_per_second": round(driver),
+        "share_of_bare_sql": round(rate / driver, 2),
         "reached": rate >= LIMITS[name] and rate >= 0.6 * peer,
     }
 

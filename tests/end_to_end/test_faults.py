@@ -202,7 +202,7 @@ def test_no_secret_is_in_anything_that_a_run_wrote(place: Place) -> None:
 def test_first_contact_with_an_apps_database_sends_nothing(place: Place) -> None:
     with open_test_store(place.url) as store:
         make_schedule(store)
-        store.remember("mode", "hold")
+        store.remember_mode("hold")
         done = place.run("check-once")
         assert "delivery_held" in done.stderr
         assert store.history.latest() == []

@@ -84,9 +84,10 @@ def test_a_cursor_is_written_in_the_style_it_was_read_in(app_database: Path) -> 
 
 def test_the_due_question_uses_the_index_in_both_styles(app_database: Path) -> None:
     with open_test_store(f"file:{app_database}") as store:
-        for condition, values in store.queueing._not_after(now()):
-            sql = f'SELECT 1 FROM "ReportSchedule" s WHERE {store.queueing._ours} AND {condition}'
-            plan = store.engine.read(f"EXPLAIN QUERY PLAN {sql}", (*store.types, *values))
+        row = store.engine.tables.report_schedule
+        for condition in store.queueing.not_after(now()):
+            sql, values = row.select(row.id).where(store.queueing.ours, condition).sql()
+            plan = store.engine.read(f"EXPLAIN QUERY PLAN {sql}", values)
             assert "ReportSchedule_isActive_nextRunAt_idx" in str(plan)
 
 
@@ -97,7 +98,7 @@ def test_the_apps_history_is_written_in_its_words(app_database: Path) -> None:
         due = store.queueing.due(moment)
         store.queueing.queue([(item, timetable.plan(item.schedule, moment)) for item in due if item.schedule], moment)
         (lease,) = store.leases.claim(1)
-        run = store.corridor.start(lease)
+        _, run = store.corridor.enter(lease, ())
         assert run is not None
         running = store.engine.read('SELECT "status", "reportScheduleId" FROM "ReportHistory"')
         assert running == [("RUNNING", "one")]

@@ -80,13 +80,13 @@ def test_a_run_goes_from_queued_to_succeeded_with_its_attempt(store: Store) -> N
     make_schedule(store, name="Second")
     queue_due(store)
     (lease,) = store.leases.claim(8)
-    first = store.corridor.start(lease)
+    _, first = store.corridor.enter(lease, ())
     assert first is not None
     second = store.corridor.finish(lease, first, DONE, go_on=True)
     assert second is not None
     assert second.id != first.id
     assert store.corridor.finish(lease, second, DONE, go_on=True) is None
-    assert store.corridor.release(lease, [first.schedule_id])
+    assert store.corridor.leave(lease, [first.schedule_id])
     assert {run.status for run in store.history.latest()} == {RunStatus.SUCCEEDED}
     (attempt,) = store.history.attempts(first.id)
     assert (attempt.number, attempt.status, attempt.holder) == (1, "succeeded", store.holder)
@@ -101,11 +101,11 @@ def test_a_waiting_retry_holds_nothing_and_keeps_its_run(store: Store) -> None:
     make_schedule(store)
     queue_due(store)
     (lease,) = store.leases.claim(8)
-    run = store.corridor.start(lease)
+    _, run = store.corridor.enter(lease, ())
     assert run is not None
     later = now() + timedelta(hours=1)
     store.corridor.finish(lease, run, Outcome(RunStatus.QUEUED, not_before=later, error_code="timeout"), go_on=True)
-    store.corridor.release(lease)
+    store.corridor.leave(lease)
     assert store.leases.claim(8) == []
     assert store.leases.next_work_at() == later
     assert store.history.failed_attempts(run.id) == 1
@@ -116,15 +116,15 @@ def test_a_stale_holders_result_is_refused_and_the_run_is_made_again(store: Stor
     queue_due(store)
     with open_test_store(database_url, lease=0.01) as stale:
         (old,) = stale.leases.claim(8)
-        run = stale.corridor.start(old)
+        _, run = stale.corridor.enter(old, ())
         assert run is not None
         store.engine.write("UPDATE {ours}scheduler_shop SET lease_until = 0")
         (lease,) = store.leases.claim(8)
         assert lease.fence == old.fence + 1
-        assert store.corridor.adopt(lease, ("folder",)) == [(run.id, RunStatus.QUEUED)]
+        adopted, again = store.corridor.enter(lease, ("folder",))
+        assert adopted == [(run.id, RunStatus.QUEUED)]
         with pytest.raises(LeaseLost):
             stale.corridor.finish(old, run, DONE, go_on=True)
-        again = store.corridor.start(lease)
         assert again is not None
         assert (again.id, again.attempt, again.lost_leases) == (run.id, 2, 1)
         store.corridor.finish(lease, again, DONE, go_on=False)
@@ -137,11 +137,10 @@ def test_a_run_that_kills_its_process_three_times_is_quarantined(store: Store) -
     for _ in range(3):
         store.engine.write("UPDATE {ours}scheduler_shop SET lease_until = 0, next_work_at = 0")
         (lease,) = store.leases.claim(8)
-        store.corridor.adopt(lease, ())
-        store.corridor.start(lease)
+        store.corridor.enter(lease, ())
     store.engine.write("UPDATE {ours}scheduler_shop SET lease_until = 0, next_work_at = 0")
     (lease,) = store.leases.claim(8)
-    assert store.corridor.adopt(lease, ())[0][1] is RunStatus.SKIPPED
+    assert store.corridor.enter(lease, ())[0][0][1] is RunStatus.SKIPPED
     (run,) = store.history.latest()
     assert (run.reason, run.error_code) == ("quarantined", "abandoned")
 

@@ -1,0 +1,70 @@
+"""Taking back what a lost holder left `running`: its attempt is closed as lost, its run waits again or is set aside."""
+
+from collections.abc import Sequence
+
+from ..model import Lease, RunStatus
+from .engine import Engine
+from .faces import Faces
+from .group import Execute
+
+#: A run whose holder was lost this often is kept from taking another process down (notes on schedulers, E.5).
+MOST_LOST_LEASES = 3
+
+#: Asked first, because nearly always there is none.
+ABANDONED = "SELECT 1 FROM {ours}scheduler_run WHERE shop = ? AND status = 'running' AND fence < ? LIMIT 1"
+
+LOST_ATTEMPTS = """
+INSERT INTO {ours}scheduler_attempt
+  (run_id, number, holder, fence, started_at, finished_at, status, error_code, error, timings)
+SELECT id, attempt, 'lost', COALESCE(fence, 0), COALESCE(started_at, queued_at), {now}, 'lost', 'lease_lost',
+  'The process that made it was lost.', '{}'
+FROM {ours}scheduler_run WHERE shop = ? AND status = 'running' AND fence < ?
+ON CONFLICT DO NOTHING"""
+
+TOO_OFTEN = f"lost_leases + 1 >= {MOST_LOST_LEASES}"
+ADOPT = f"""
+UPDATE {{ours}}scheduler_run SET
+  status = CASE WHEN {TOO_OFTEN} THEN 'skipped' ELSE 'queued' END,
+  reason = CASE WHEN {TOO_OFTEN} THEN 'quarantined' ELSE reason END,
+  error_code = CASE WHEN {TOO_OFTEN} THEN 'abandoned' ELSE error_code END,
+  error = CASE WHEN {TOO_OFTEN} THEN 'The process that made it was lost {MOST_LOST_LEASES} times.' ELSE error END,
+  finished_at = CASE WHEN {TOO_OFTEN} THEN {{now}} ELSE finished_at END,
+  lost_leases = lost_leases + 1, not_before = {{now}}
+WHERE shop = ? AND status = 'running' AND fence < ?
+RETURNING id, status"""
+
+PENDING_AGAIN = """
+UPDATE {ours}scheduler_delivery SET state = 'pending', updated_at = {now}
+WHERE run_id = ? AND state = 'sending' AND channel = ?"""
+
+UNKNOWN = """
+UPDATE {ours}scheduler_delivery SET state = 'unknown', error_code = 'smtp_unknown', updated_at = {now},
+  error = 'The process was lost while it was being sent; it may have gone out.'
+WHERE run_id = ? AND state = 'sending'"""
+
+
+class Adopting:
+    """What a new holder does first."""
+
+    def __init__(self, engine: Engine, faces: Faces) -> None:
+        self.faces = faces
+        self._texts = {sql: engine.text(sql) for sql in (ABANDONED, LOST_ATTEMPTS, ADOPT, PENDING_AGAIN, UNKNOWN)}
+
+    def adopt(self, execute: Execute, lease: Lease, repeatable: Sequence[str]) -> list[tuple[str, RunStatus]]:
+        """
+        Take back the runs that a lost holder left `running`; return them with the status they took.
+
+        Their deliveries found in `sending` become `unknown`, or `pending` again on the channels in *repeatable*.
+        """
+        mine = (lease.shop, lease.fence)
+        if execute(self._texts[ABANDONED], mine).fetchone() is None:
+            return []
+        execute(self._texts[LOST_ATTEMPTS], mine)
+        adopted = [(str(row[0]), RunStatus(row[1])) for row in execute(self._texts[ADOPT], mine).fetchall()]
+        for run_id, status in adopted:
+            for channel in repeatable:
+                execute(self._texts[PENDING_AGAIN], (run_id, channel))
+            execute(self._texts[UNKNOWN], (run_id,))
+            if status.final:
+                self.faces.closed(execute, run_id, status)
+        return adopted
