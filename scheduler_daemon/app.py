@@ -27,11 +27,32 @@ class App:
 
     config: Config
     store: Store
-    mode: str
     performer: Performer
     threads: ShopThreads
     planner: Planner
     heartbeat: "Heartbeat"
+
+    @property
+    def mode(self) -> str:
+        """The delivery mode now: "hold", "redirect" or "live"."""
+        return self.planner.mode
+
+    def take_mode(self) -> None:
+        """Take the delivery mode that configuration and database say now (`scheduler go-live` may have changed it)."""
+        mode = delivery_mode(self.config, self.store)
+        if mode != self.planner.mode:
+            self.planner.mode = self.performer.post.mode = mode
+            say("delivery_mode", mode=mode)
+
+    def take_config(self, fresh: Config) -> None:
+        """Take a configuration that was read again, apart from what only a start can take; tell what changed."""
+        changed, fixed = self.config.take(fresh)
+        retry = self.config.retry
+        policy = RetryPolicy(retry.attempts, retry.base, retry.cap)
+        self.performer.policy = self.performer.post.policy = policy
+        say("config_reloaded", changed=f": {', '.join(changed)}" if changed else "")
+        if fixed:
+            say("config_needs_restart", "warning", options=", ".join(fixed))
 
     def close(self) -> None:
         """Let go of threads and connections."""
@@ -65,7 +86,7 @@ def build(config: Config, store: Store, wake: Callable[[], None]) -> App:
     performer = Performer(config, store, kitchen, Post(config, store, policy, mode), policy)
     threads = ShopThreads(config.daemon.workers, performer.work, wake)
     heartbeat = Heartbeat(store, threads, config.daemon.beat.total_seconds())
-    return App(config, store, mode, performer, threads, Planner(store, mode), heartbeat)
+    return App(config, store, performer, threads, Planner(store, mode), heartbeat)
 
 
 class Heartbeat:

@@ -2,35 +2,35 @@
 The loop: checks at their times, reports at their moments, signals, drain.
 
 Between checks the loop asks two cheap questions (earliest cursor, earliest waiting work) every `daemon.peek` and
-sleeps to the moment itself. Signal handlers write one byte into a pipe; all else happens here, in the main thread.
+sleeps to the moment itself. Signal handlers and threads only end its sleep; all else happens here, in the main thread.
 """
 
 import os
-import select
 import signal
-import socket
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from . import __version__
 from .app import App
-from .errors import SchedulerError, StoreError
-from .lib.clock import iso, monotonic, to_ms, utc_now
+from .errors import SchedulerError
+from .lib.clock import iso, monotonic, utc_now
+from .lifesigns import LifeSigns
 from .logs import say
 from .loop_clock import CheckTimes, Ticker
-from .snapshot import Observer, Tick, boot_id
+from .snapshot import Observer, Tick
 from .statefile import StateFile
-from .systemd import notify, watchdog_seconds
+from .systemd import notify
 from .tick import start_shops, tell
+from .wakeup import Wakeup
 
 #: Seconds between two tries while the database does not answer.
 PATIENCE = 2.0
-#: The state file is written at least this often, and at most once a second.
-WRITE_EVERY = 10.0
-#: A wall clock that drifts from the monotonic one by more than this jumped.
+#: A wall clock that drifts from the monotonic one by more than this, in seconds, jumped.
 JUMP = 2.0
+#: Seconds that a thread gets to let go when the drain's time is over.
+LAST_WAIT = 2.0
 
 
 @dataclass(slots=True)
@@ -39,35 +39,33 @@ class Daemon:
 
     app: App
     state: StateFile
+    wakeup: Wakeup
+    #: Reads the configuration again and takes it; raises ConfigError where it cannot be taken.
     reload: Callable[[], None]
     tick: Tick = field(default_factory=Tick)
-    _signals: list[int] = field(default_factory=list)
-    _stopping: bool = False
-    _pipe: tuple[int, int] = (-1, -1)
-    _written: float = 0.0
-    _dirty: bool = True
-    _last_good: float = 0.0
-    _fed: float = 0.0
+    _signs: Any = None
     _ticker: Any = None
-    _observer: Any = None
+    _stopping: bool = False
+    #: When the last good check ended, monotonic.
+    _last_good: float = 0.0
+    #: The wall clock minus the monotonic one.
     _offset: float = 0.0
 
     def run(self) -> int:
         """Run until a signal; return the exit status."""
         say("daemon_starting")
-        config = self.app.config
+        config, started = self.app.config, utc_now()
+        observer = Observer(config, self.app.store, "daemon", started)
+        self._signs = LifeSigns(self.app.store, self.state, observer, config.daemon.workers)
+        self.wakeup.catch_signals()
         times = CheckTimes(config.daemon.check_every, config.daemon.timezone)
-        started = utc_now()
-        self._observer = Observer(config, self.app.store, "daemon", self.app.mode, started)
-        self._catch_signals()
         self._ticker = Ticker(times, self._check)
         self._ticker.arm(started + config.daemon.start_delay)
         self._last_good = monotonic()
         self._offset = utc_now().timestamp() - monotonic()
         self.app.heartbeat.start()
-        self._observer.count(started, force=True)
-        self._write_state(force=True)
-        self._note_node()
+        self._guarded(lambda: self._signs.note_node(self.tick, self.app.mode))
+        self._show(force=True)
         say("daemon_started", every=times.sentence(), database=self.app.store.target.shown, delivery=self.app.mode)
         notify("READY=1", f"STATUS=delivery {self.app.mode}, checks {times.sentence()}")
         while not self._stopping:
@@ -80,48 +78,58 @@ class Daemon:
         self._watch_clock()
         self._ticker.run_pending()
         self._guard()
-        upcoming = self._peek()
-        self._write_state()
-        self._feed_watchdog()
+        soon = utc_now() + timedelta(seconds=PATIENCE)
+        upcoming = self._guarded(self._peek) or soon
+        self._show()
         now = utc_now()
         wait = min((upcoming - now).total_seconds(), (self._ticker.next_at() - now).total_seconds())
-        self._sleep(max(0.0, wait))
+        self._sleep(wait)
 
-    def _check(self) -> None:
-        """One check; whatever goes wrong is told, and the loop goes on."""
-        started, now = monotonic(), utc_now()
-        say("check_started")
-        self.tick.number += 1
+    def _guarded(self, do: Callable[[], Any]) -> Any:
+        """Return what *do* returns; whatever it raises is told, and the loop goes on. None then."""
         try:
-            self.app.planner.set_cursors(now, again=True)
-            self.app.planner.find_edits(now)
-            found = self.app.planner.queue_due(now)
-            tell(found, self.app.mode)
-            self.app.store.leases.mend()
-            self._start_shops()
-            self._note_node()
+            return do()
         except SchedulerError as error:
             self._unwell(error)
         except Exception as error:  # a defect must not end the loop
+            say("loop_failed", "error", error=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
             self._unwell(SchedulerError(f"{type(error).__name__}: {error}"))
-        else:
-            self._well(now, started)
+        return None
 
-    def _well(self, now: datetime, started: float) -> None:
+    def _check(self) -> None:
+        """One check, with its own fault barrier."""
+        started = monotonic()
+        say("check_started")
+        self.tick.number += 1
+        if self._guarded(self._check_now):
+            self.tick.took_ms = int((monotonic() - started) * 1000)
+            self._well()
+
+    def _check_now(self) -> bool:
+        now, planner = utc_now(), self.app.planner
+        self.app.take_mode()
+        planner.set_cursors(now, again=True)
+        planner.find_edits(now)
+        tell(planner.queue_due(now), self.app.mode)
+        self.app.store.leases.mend()
+        self._start_shops()
+        self._signs.note_node(self.tick, self.app.mode)
+        return True
+
+    def _well(self) -> None:
         if self.tick.last_error is not None:
             say("database_back")
         self.tick.last_error = None
-        self.tick.last_good_at = now
-        self.tick.took_ms = int((monotonic() - started) * 1000)
+        self.tick.last_good_at = utc_now()
         self._last_good = monotonic()
-        self._dirty = True
+        self._signs.dirty = True
 
     def _unwell(self, error: SchedulerError) -> None:
         if self.tick.last_error is None or self.tick.last_error["message"] != error.message:
             say("check_failed", "error", error=error.message, code=error.code)
         at = iso(utc_now())
         self.tick.last_error = {"code": error.code, "message": error.message, "hint": error.hint, "at": at}
-        self._dirty = True
+        self._signs.dirty = True
         self.app.store.close()
 
     def _guard(self) -> None:
@@ -132,44 +140,36 @@ class Daemon:
             self._check()
 
     def _peek(self) -> datetime:
-        """Queue and start what has come due; return when to look again."""
+        """Queue and start what has come due; return when to look again. Raise StoreError."""
         now = utc_now()
         soon = now + self.app.config.daemon.peek
         if self.tick.number == 0:
             return soon
-        try:
-            waits = self._wake_due(now)
-            work = self.app.store.leases.next_work_at() if self.app.threads.free() else None
-            if work is not None and work <= utc_now():
-                self._start_shops()
-                work = None
-        except StoreError as error:
-            self._unwell(error)
-            return now + timedelta(seconds=PATIENCE)
+        due, self.tick.waits_for = self._wake_due(now)
+        work = self.app.store.leases.next_work_at() if self.app.threads.free() else None
+        if work is not None and work <= utc_now():
+            self._start_shops()
+            work = None
         if self.tick.last_error is not None:
-            self._well(now, monotonic())
-        self.tick.waits_for = waits[1]
-        moments = [moment for moment in (waits[0], work, soon) if moment is not None]
-        return min(moments)
+            self._well()
+        return min(moment for moment in (due, work, soon) if moment is not None)
 
     def _wake_due(self, now: datetime) -> tuple[datetime | None, str]:
+        """Queue what is due; return the next moment of a schedule, and what the loop waits for, in words."""
         planner = self.app.planner
         if self.app.config.daemon.wake == "check" or self.app.mode == "hold":
             return None, "the next check"
         planner.set_cursors(now)
         due = self.app.store.queueing.next_due_at(planner.aside)
-        if due is None:
-            return None, "a schedule"
-        if due <= now:
-            if planner.queue_due(now).queued:
-                self._dirty = True
+        if due is not None and due <= now:
+            self._signs.dirty |= planner.queue_due(now).queued > 0
             due = self.app.store.queueing.next_due_at(planner.aside)
         return due, "a report that comes due" if due else "a schedule"
 
     def _start_shops(self) -> None:
         threads = self.app.threads
         while threads.free() and start_shops(self.app.store, threads):
-            self._dirty = True
+            self._signs.dirty = True
         self.app.performer.others_wait = threads.free() == 0
 
     def _watch_clock(self) -> None:
@@ -179,29 +179,18 @@ class Daemon:
             self._ticker.arm(utc_now())
         self._offset = offset
 
-    # Signals and sleep ----------------------------------------------------------------------------------------------
+    def _show(self, *, force: bool = False) -> None:
+        self.tick.next_at, self.tick.delivery_mode = self._ticker.next_at(), self.app.mode
+        self._guarded(lambda: self._signs.show(self.tick, self.app.threads.holds(), force=force))
 
-    def _catch_signals(self) -> None:
-        self._pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
-            signal.signal(number, lambda *_: None)
-
-    def wake(self) -> None:
-        """End the loop's sleep; from any thread."""
-        if self._pipe[1] >= 0:
-            try:
-                os.write(self._pipe[1], b"\0")
-            except BlockingIOError:
-                return  # the pipe is full of wake-ups already
+    # Signals --------------------------------------------------------------------------------------------------------
 
     def _sleep(self, seconds: float) -> None:
-        ready, _, _ = select.select([self._pipe[0]], [], [], seconds)
-        if not ready:
-            return
-        self._dirty = True
-        for number in os.read(self._pipe[0], 4096):
-            self._take_signal(number)
+        came = self.wakeup.sleep(seconds)
+        if came is not None:
+            self._signs.dirty = True
+            for number in came:
+                self._take_signal(number)
 
     def _take_signal(self, number: int) -> None:
         if number in (signal.SIGTERM, signal.SIGINT):
@@ -213,12 +202,18 @@ class Daemon:
             say("check_triggered")
             self._check()
         elif number == signal.SIGHUP:
-            try:
-                self.reload()
-            except SchedulerError as error:
-                say("config_refused", "error", error=error.message)
-            else:
-                say("config_reloaded")
+            self._reload()
+
+    def _reload(self) -> None:
+        try:
+            self.reload()
+        except SchedulerError as error:
+            problems = "; ".join(f"{key}: {text}" for key, text in getattr(error, "problems", ()))
+            say("config_refused", "error", error=f"{error.message} {problems}".strip())
+            return
+        daemon = self.app.config.daemon
+        self._ticker.times = CheckTimes(daemon.check_every, daemon.timezone)
+        self._ticker.arm(self._ticker.times.after(utc_now()))
 
     # Stop -----------------------------------------------------------------------------------------------------------
 
@@ -232,66 +227,18 @@ class Daemon:
         until = monotonic() + drain
         self._wait_for_threads(until)
         self.app.threads.abort()
-        self._wait_for_threads(until + min(2.0, drain))
-        left = self.app.threads.busy()
-        self._farewell()
-        say("daemon_stopped", unfinished=sorted(left))
+        self._wait_for_threads(until + min(LAST_WAIT, drain))
+        left = self.app.threads.holds()
+        for hold in left:
+            self.app.performer.surrender(hold)
+        self._signs.farewell(self.tick)
+        say("daemon_stopped", unfinished=sorted(hold.lease.shop for hold in left))
         if left:
-            os._exit(0)  # a thread that does not listen must not hold the process; its lease ends by itself
+            os._exit(0)  # a thread that does not listen must not hold the process
         self.app.close()
         return 0
 
     def _wait_for_threads(self, until: float) -> None:
         while self.app.threads.busy() and monotonic() < until:
-            self._sleep(min(0.2, max(0.0, until - monotonic())))
-            self._write_state()
-
-    def _farewell(self) -> None:
-        state = self._observer.state(utc_now(), self.tick, [], self.app.config.daemon.workers)
-        try:
-            self.state.write({**state, "isRunning": False})
-            self.app.store.notebook.forget_node()
-        except (OSError, StoreError) as error:
-            say("state_unwritable", "warning", error=str(error))
-
-    # Telling --------------------------------------------------------------------------------------------------------
-
-    def _write_state(self, *, force: bool = False) -> None:
-        since = monotonic() - self._written
-        if not force and not (self._dirty and since >= 1.0) and since < WRITE_EVERY:
-            return
-        now = utc_now()
-        self._observer.count(now)
-        self.tick.next_at = self._ticker.next_at()
-        state = self._observer.state(now, self.tick, self.app.threads.holds(), self.app.config.daemon.workers)
-        self._written = monotonic()
-        self._dirty = False
-        try:
-            self.state.write(state)
-        except OSError as error:
-            say("state_unwritable", "warning", error=error.strerror or str(error))
-
-    def _feed_watchdog(self) -> None:
-        every = watchdog_seconds()
-        if every and monotonic() - self._fed >= every:
-            self._fed = monotonic()
-            notify("WATCHDOG=1")
-
-    def _note_node(self) -> None:
-        store = self.app.store
-        try:
-            store.notebook.note_node(
-                {
-                    "host": socket.gethostname(),
-                    "pid": os.getpid(),
-                    "boot_id": boot_id(),
-                    "version": __version__,
-                    "mode": self.app.mode,
-                    "started_at": to_ms(self._observer.started_at),
-                    "last_good_at": to_ms(self.tick.last_good_at) if self.tick.last_good_at else None,
-                    "skew_ms": store.skew_ms(),
-                    "snapshot": None,
-                }
-            )
-        except StoreError as error:
-            say("check_failed", "warning", error=error.message)
+            self._sleep(min(0.2, until - monotonic()))
+            self._show()

@@ -1,11 +1,14 @@
 """The log: structlog events with stable names; the console shows their sentence, JSON their fields."""
 
+import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any, TextIO
 
 from .lib.secret import Secret
 from .lib.words import redact
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 #: Every event and its sentence. The first fifteen are those of the service that this daemon takes over from.
 EVENTS = {
@@ -24,6 +27,7 @@ EVENTS = {
     "shop_busy": "Skipping {shop} - already running",
     "session_missing": "No session found for shop: {shop}",
     "shop_failed": "Error executing reports for {shop}: {error}",
+    "loop_failed": "A defect of the scheduler, in its loop: {error}",
     "check_failed": "Error checking for scheduled reports: {error}",
     "run_finished": "Report {name} of {shop}: {status}{why}",
     "run_retry": "Report {name} of {shop} is tried again at {at}: {error}",
@@ -34,7 +38,9 @@ EVENTS = {
     "database_back": "The database answers again",
     "clock_jumped": "The clock jumped by {seconds} s",
     "delivery_held": "Delivery is on hold: {due} due, nothing is queued or sent. Next: scheduler go-live",
-    "config_reloaded": "The configuration was read again",
+    "config_reloaded": "The configuration was read again{changed}",
+    "config_needs_restart": "These options are taken at the next start only: {options}",
+    "delivery_mode": "Delivery is now {mode}",
     "config_refused": "The configuration was not taken: {error}",
     "state_unwritable": "The state file cannot be written: {error}",
     "daemon_leaves": "Leaving at once; unfinished reports are taken up when their leases end",
@@ -102,7 +108,9 @@ class _Blanks(dict[str, Any]):
 
 def _sentence(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     name = str(event["event"])
-    event["event"] = EVENTS.get(name, name).format_map(_Blanks(event))
+    said = EVENTS.get(name, name).format_map(_Blanks(event))
+    # A report's name is typed by a merchant: it must not draw lines of its own, nor move the cursor.
+    event["event"] = CONTROL.sub(" ", said)
     return event
 
 

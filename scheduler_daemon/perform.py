@@ -10,6 +10,7 @@ from .config import Config
 from .deliver import Post
 from .errors import LeaseLost, RunError, SchedulerError, SessionError, StoreError, Throttled, UsageError
 from .lib.clock import monotonic, utc_now
+from .lib.words import plural
 from .logs import say
 from .model import Outcome, Run, RunStatus, SkipReason
 from .prepare import Kitchen
@@ -55,6 +56,14 @@ class Performer:
                 trace=traceback.format_exc(),
             )
 
+    def surrender(self, hold: Hold) -> None:
+        """Give back the shop of a thread that does not listen to a stop; never raises."""
+        outcome = interrupted(Stopped("The daemon stopped before the report was made."))
+        try:
+            self.store.corridor.surrender(hold.lease, hold.run, outcome, IDEMPOTENT)
+        except StoreError as error:  # its lease ends by itself
+            say("shop_failed", "error", shop=hold.lease.shop, error=error.message, code=error.code)
+
     def _work(self, hold: Hold) -> None:
         lease = hold.lease
         adopted, run = self.store.corridor.enter(lease, IDEMPOTENT)
@@ -64,7 +73,8 @@ class Performer:
         finished: list[str] = []
         tally = {"succeeded": 0, "failed": 0, "skipped": 0}
         if run is not None:
-            say("shop_started", shop=lease.shop, reports="reports")
+            waiting = self.store.history.waiting(lease.shop, utc_now())
+            say("shop_started", shop=lease.shop, reports=plural(waiting + 1, "report"))
         while run is not None:
             outcome = self._perform(run, hold)
             count += 1
@@ -91,9 +101,7 @@ class Performer:
         try:
             return self._make_and_send(run, hold, timings)
         except Stopped as error:
-            return Outcome(
-                RunStatus.QUEUED, error_code=error.code, error=error.message, not_before=utc_now(), counts=False
-            )
+            return interrupted(error)
         except LeaseLost:
             raise
         except SessionError as error:
@@ -146,6 +154,11 @@ class Performer:
         level = "info" if outcome.status is RunStatus.SUCCEEDED else "warning"
         facts = {"status": outcome.status.value, "why": why, "code": outcome.error_code, **dict(outcome.timings)}
         say("run_finished", level, **name, **facts, rows=outcome.record_count)
+
+
+def interrupted(error: Stopped) -> Outcome:
+    """Return the outcome of an attempt that a stop ended: the run waits again, and the attempt does not count."""
+    return Outcome(RunStatus.QUEUED, error_code=error.code, error=error.message, not_before=utc_now(), counts=False)
 
 
 def sentence(error: SchedulerError) -> str:

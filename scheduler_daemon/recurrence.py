@@ -171,7 +171,35 @@ def sentence(rule: Recurrence | None) -> str:
         return f"Every month on day {rule.day}{clamp} at {rule.time}"
     if rule.kind is RuleKind.ONCE:
         return f"Once, on {rule.at.replace('T', ' at ')}"
-    return f"By cron text {rule.cron!r}"
+    return _cron_sentence(rule.cron)
+
+
+def _cron_sentence(text: str) -> str:
+    """Return cron text in words where it is of a plain form, else as it stands."""
+    minute, hour, *days, weekday = text.split()
+    if minute.startswith("*/") and [hour, *days, weekday] == ["*"] * 4:
+        return f"Every {_each(minute, 'minute')}"
+    if minute.isdigit() and days == ["*", "*"]:
+        if hour.startswith("*/") and weekday == "*":
+            return f"Every {_each(hour, 'hour')} at :{int(minute):02}"
+        chosen = _weekdays(weekday)
+        if hour.isdigit() and chosen:
+            return f"Every {_days(chosen)} at {int(hour):02}:{int(minute):02}"
+    return f"By cron text {text!r}"
+
+
+def _each(step: str, unit: str) -> str:
+    number = step.removeprefix("*/")
+    return unit if number == "1" else f"{number} {unit}s"
+
+
+def _weekdays(field: str) -> tuple[int, ...]:
+    """Return the days of cron's last field where it is ``*``, a list of digits or one range; else none."""
+    if field == "*":
+        return tuple(range(7))
+    if re.fullmatch(r"[0-7]-[0-7]", field):
+        return tuple(sorted({day % 7 for day in range(int(field[0]), int(field[2]) + 1)}))
+    return tuple(sorted({int(day) % 7 for day in field.split(",")})) if re.fullmatch(r"[0-7](,[0-7])*", field) else ()
 
 
 def _days(days: tuple[int, ...]) -> str:

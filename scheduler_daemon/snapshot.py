@@ -24,12 +24,20 @@ UPCOMING = 5
 class Tick:
     """How the checks went."""
 
+    #: Counted from 1; 0 before the first.
     number: int = 0
+    #: When the last check that went well ended, UTC.
     last_good_at: datetime | None = None
+    #: How long it took.
     took_ms: int = 0
+    #: When the next one is made, UTC.
     next_at: datetime | None = None
+    #: What the loop waits for, in words.
     waits_for: str = ""
+    #: What went wrong since: code, message, hint, at; None while all is well.
     last_error: dict[str, Any] | None = None
+    #: "hold", "redirect" or "live".
+    delivery_mode: str = "live"
 
 
 @dataclass(slots=True)
@@ -39,7 +47,6 @@ class Observer:
     config: Config
     store: Store
     mode: str
-    delivery_mode: str
     started_at: datetime
     _counts: dict[str, int] = field(default_factory=dict)
     _upcoming: list[dict[str, Any]] = field(default_factory=list)
@@ -61,7 +68,7 @@ class Observer:
         except StoreError as error:
             self._unwell = error.message
         took = monotonic() - started
-        self._count_again = monotonic() + max(5.0, took / SHARE)
+        self._count_again = monotonic() + max(1.0, took / SHARE)
 
     def _next(self, seen: Any) -> dict[str, Any]:
         zone = (seen.schedule.zone if seen.schedule else "") or seen.shop_zone or "UTC"
@@ -92,7 +99,7 @@ class Observer:
                 "waits_for": tick.waits_for,
             },
             "running": [_running(hold) for hold in holds],
-            "delivery_mode": self.delivery_mode,
+            "delivery_mode": tick.delivery_mode,
             "counts": self._counts,
             "next": self._upcoming,
             "slots": {"total": workers, "free": workers - len(holds)},
@@ -106,7 +113,7 @@ class Observer:
         if self._unwell or tick.last_error:
             message = self._unwell or str((tick.last_error or {}).get("message"))
             found.append({"code": "database_unavailable", "message": message, "hint": "See: scheduler db status"})
-        if self.delivery_mode == "hold":
+        if tick.delivery_mode == "hold":
             message = "Delivery is on hold: nothing is queued or sent."
             found.append({"code": "delivery_held", "message": message, "hint": "Next: scheduler go-live"})
         failed = self._counts.get("failed_24h", 0)
@@ -115,7 +122,7 @@ class Observer:
             hint = "See: scheduler history list --status failed"
             found.append({"code": "reports_failed", "message": message, "hint": hint})
         late = self._counts.get("oldest_overdue_s", 0)
-        if late > 60 and self.delivery_mode != "hold":
+        if late > 60 and tick.delivery_mode != "hold":
             message = f"A report is due since {late} s and not queued."
             found.append({"code": "overdue", "message": message, "hint": "Run: scheduler check-once"})
         return found

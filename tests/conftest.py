@@ -1,10 +1,6 @@
-"""Fixtures that every test may use: a clean environment, databases of both kinds, invented shops."""
+"""Fixtures that every test may use: a clean environment, databases of each kind, invented shops."""
 
 import os
-import secrets
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,8 +10,16 @@ import pytest
 from scheduler_daemon.sources import TYPES
 from scheduler_daemon.store import Store, read_url
 from scheduler_daemon.store.drivers import peewee
+from tests.servers import (
+    find_initdb,
+    find_mariadb,
+    new_database,
+    new_mariadb_database,
+    private_mariadb,
+    private_postgres,
+)
 
-peewee("postgres")
+peewee("postgres", "mysql")
 
 REQUIRED = os.environ.get("SCHEDULER_TESTS_REQUIRE", "")
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -32,12 +36,6 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
-def find_initdb() -> str | None:
-    """Return the path of initdb, of the newest installed server."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[-3]))
-    return str(found[-1]) if found else shutil.which("initdb")
-
-
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """A PostgreSQL server: the one named by SCHEDULER_TEST_POSTGRES, else a private one, else a skip that says why."""
@@ -50,52 +48,46 @@ def postgres_url() -> Iterator[str]:
         if "postgres" in REQUIRED:
             pytest.fail("no PostgreSQL server is installed (initdb), and SCHEDULER_TESTS_REQUIRE names it")
         pytest.skip("no PostgreSQL server: set SCHEDULER_TEST_POSTGRES or install one (initdb)")
-    root = Path(tempfile.mkdtemp(prefix="scheduler-pg-"))
-    as_user: list[str] = []
-    if os.geteuid() == 0:
-        shutil.chown(root, "postgres")
-        as_user = ["runuser", "-u", "postgres", "--"]
-    bin_folder = Path(initdb).parent
-    quiet = {"check": True, "stdout": subprocess.DEVNULL, "cwd": "/"}
-    subprocess.run([*as_user, initdb, "-D", str(root / "data"), "-A", "trust", "-U", "postgres"], **quiet)
-    options = f"-k {root} -c listen_addresses='' -c fsync=off"
-    start = [
-        str(bin_folder / "pg_ctl"),
-        "-D",
-        str(root / "data"),
-        "-o",
-        options,
-        "-l",
-        str(root / "log"),
-        "-w",
-        "start",
-    ]
-    subprocess.run([*as_user, *start], **quiet)
-    yield f"postgresql://postgres@/postgres?host={root}"
-    stop = [str(bin_folder / "pg_ctl"), "-D", str(root / "data"), "-m", "immediate", "stop"]
-    subprocess.run([*as_user, *stop], **quiet)
-    shutil.rmtree(root, ignore_errors=True)
+    with private_postgres(initdb) as url:
+        yield url
 
 
 @pytest.fixture
 def postgres_database(postgres_url: str) -> Iterator[str]:
     """A database of its own on the server."""
-    import psycopg
-
-    name = f"t_{secrets.token_hex(6)}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    yield postgres_url.replace("/postgres?", f"/{name}?")
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with new_database(postgres_url) as url:
+        yield url
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(scope="session")
+def mariadb_url() -> Iterator[str]:
+    """A MariaDB server: the one named by SCHEDULER_TEST_MARIADB, else a private one, else a skip that says why."""
+    given = os.environ.get("SCHEDULER_TEST_MARIADB")
+    if given:
+        yield given
+        return
+    programs = find_mariadb()
+    if programs is None:
+        if "mariadb" in REQUIRED:
+            pytest.fail("no MariaDB server is installed, and SCHEDULER_TESTS_REQUIRE names it")
+        pytest.skip("no MariaDB server: set SCHEDULER_TEST_MARIADB or install one (mariadb-server)")
+    with private_mariadb(programs) as url:
+        yield url
+
+
+@pytest.fixture
+def mariadb_database(mariadb_url: str) -> Iterator[str]:
+    """A database of its own on the server."""
+    with new_mariadb_database(mariadb_url) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database, of each kind in turn."""
     if request.param == "sqlite":
         return f"sqlite://{tmp_path / 'scheduler.db'}"
-    return str(request.getfixturevalue("postgres_database"))
+    return str(request.getfixturevalue(f"{request.param}_database"))
 
 
 @pytest.fixture

@@ -1,6 +1,11 @@
 """`scheduler check-once`: one tick by hand."""
 
+import math
+import signal
+import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -9,68 +14,123 @@ import click
 from ..app import App, build, open_store
 from ..errors import AlreadyRunning, UsageError
 from ..lib.clock import iso, monotonic, utc_now
+from ..lib.words import parse_length, plural
 from ..logs import say
 from ..model import Run, RunStatus
 from ..snapshot import Observer, Tick
 from ..statefile import StateFile
+from ..store import Store
 from ..tick import start_shops, tell
-from .main import Context
-from .output import echo_json
+from .asking import announce, find_report, known_shop
+from .context import Context
+from .groups import example
+from .moments import say_moment, zone_or_utc
+from .output import echo_json, table
+from .progress import Progress
+from .run_lines import as_data, below, columns_of, done_of, line
 
 BAD = (RunStatus.FAILED, RunStatus.PARTIAL)
+#: How long reports may take to let go after Ctrl-C; what is not done then is taken up when its lease ends.
+PATIENCE = 5.0
+
+Only = tuple[str, str]
 
 
-@click.command("check-once")
+@click.command("check-once", epilog=example("check-once", "check-once --dry-run", "check-once --timeout 10m --json"))
 @click.option("--json", "as_json", is_flag=True, help="Print what happened as JSON.")
 @click.option("--dry-run", is_flag=True, help="Say what would run; change nothing.")
 @click.option("--shop", default="", help="Only this shop.")
 @click.option("--report", default="", help="Only this report (id or name).")
-@click.option("--timeout", default=0.0, help="Seconds to wait for the reports; 0 waits until they are done.")
+@click.option("--timeout", default="", help='How long to wait for the reports, like "90s" or "10m"; else until done.')
 @click.pass_obj
-def check_once(context: Context, as_json: bool, dry_run: bool, shop: str, report: str, timeout: float) -> int:
+def check_once(context: Context, as_json: bool, dry_run: bool, shop: str, report: str, timeout: str) -> int:
     """
     Check once: queue what is due, run it, say what happened.
 
     Exit status: 0 all well, 1 something failed, 2 usage or configuration, 3 database, 4 --timeout reached.
     """
-    if timeout < 0:
-        raise UsageError(f"--timeout {timeout} is negative.")
+    seconds = read_timeout(timeout)
     config = context.config()
     context.logs()
     with open_store(config) as store:
         wake = threading.Event()
         app = build(config, store, wake.set)
-        if not as_json:
-            click.echo(f"Database {store.target.shown}, delivery {app.mode}", err=True)
-        only = (shop, store.schedules.find(report).id if report else "")
+        if not as_json or context.verbose:
+            announce(config, store)
+        only = _only(store, shop, report)
         if dry_run:
             return _dry_run(app, only, as_json)
-        return _check(app, wake, only, as_json, timeout)
+        with stoppable(app):
+            return _check(app, wake, only, as_json, seconds)
 
 
-def _dry_run(app: App, only: tuple[str, str], as_json: bool) -> int:
+def read_timeout(text: str) -> float:
+    """Return the seconds of a time limit, infinite where it is empty or 0; raise UsageError naming it."""
+    hint = 'Write a length like "90s" or "10m"; a bare number is seconds.'
+    if not text:
+        return math.inf
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            seconds = parse_length(text).total_seconds()
+        except (ValueError, OverflowError):
+            raise UsageError(f"--timeout {text!r} is no length of time.", hint=hint) from None
+    if seconds < 0:
+        raise UsageError(f"--timeout {text} is negative.", hint=hint)
+    if not math.isfinite(seconds):
+        raise UsageError(f"--timeout {text} is no length of time.", hint=hint)
+    return seconds or math.inf
+
+
+def _only(store: Store, shop: str, report: str) -> Only:
+    """Return the shop and the schedule's id that the check is limited to, empty for no limit."""
+    if shop:
+        known_shop(store, shop)
+    if not report:
+        return shop, ""
+    seen = find_report(store, report)
+    if shop and seen.shop != shop:
+        raise UsageError(f"{seen.name} is a report of {seen.shop}, not of {shop}.", hint="Leave --shop out.")
+    return seen.shop, seen.id
+
+
+def _dry_run(app: App, only: Only, as_json: bool) -> int:
     now = utc_now()
     due = [item for item in app.store.queueing.due(now) if only[0] in ("", item.shop) and only[1] in ("", item.id)]
-    data = [{"schedule": i.id, "shop": i.shop, "report": i.name, "due_at": iso(i.due_at or now)} for i in due]
+    data = [
+        {"schedule": i.id, "shop": i.shop, "report": i.name, "due_at": iso(i.due_at or now), "problem": i.problem}
+        for i in due
+    ]
     if as_json:
-        echo_json("due", data)
-    else:
-        for item in due:
-            problem = f"  cannot be read: {item.problem}" if item.problem else ""
-            click.echo(f"{item.shop}  {item.name}  due {iso(item.due_at or now)}{problem}")
-        click.echo(f"{len(due)} due; nothing was run.")
+        echo_json("due", data, delivery_mode=app.mode)
+        return 0
+    rows = []
+    for item in due:
+        zone = zone_or_utc(item.schedule.zone if item.schedule else "", item.shop_zone)
+        problem = f"cannot be read: {item.problem}" if item.problem else item.shop_paused or ""
+        rows.append((item.shop, item.name, say_moment(item.due_at or now, zone, now), problem))
+    if rows:
+        table(["shop", "report", "due", ""], rows)
+    held = " Delivery is on hold: check-once would run none of them." if app.mode == "hold" and due else ""
+    click.echo(f"{plural(len(due), 'report')} due; nothing was run.{held}")
     return 0
 
 
-def _check(app: App, wake: threading.Event, only: tuple[str, str], as_json: bool, timeout: float) -> int:
-    now, started = utc_now(), monotonic()
+def _check(app: App, wake: threading.Event, only: Only, as_json: bool, seconds: float) -> int:
+    now, until = utc_now(), monotonic() + seconds
     say("check_started")
     app.planner.set_cursors(now)
+    app.planner.find_edits(now)
     found = app.planner.queue_due(now, only)
     tell(found, app.mode)
-    held = app.store.leases.held_elsewhere()
+    app.store.leases.mend()
+    held = {shop: who for shop, who in app.store.leases.held_elsewhere().items() if only[0] in ("", shop)}
     app.heartbeat.start()
-    done = _wait(app, wake, only[0], started + timeout if timeout else float("inf")) if app.mode != "hold" else True
+    done = True
+    if app.mode != "hold":
+        with Progress(app.config, app.threads) as progress:
+            done = _wait(app, wake, only[0], until, progress)
     runs = app.store.history.runs(sorted(set(app.performer.ended)))
     _write_state(app, now)
     code = _code(runs, found.refused, done)
@@ -80,11 +140,12 @@ def _check(app: App, wake: threading.Event, only: tuple[str, str], as_json: bool
     return code
 
 
-def _wait(app: App, wake: threading.Event, shop: str, until: float) -> bool:
+def _wait(app: App, wake: threading.Event, shop: str, until: float, progress: Progress) -> bool:
     """Run everything that may run now; False when the time is over first."""
     while True:
         wake.clear()
         start_shops(app.store, app.threads, shop)
+        progress.show()
         if not app.threads.busy():
             upcoming = app.store.leases.next_work_at()
             if upcoming is None or upcoming > utc_now() or shop:
@@ -93,7 +154,30 @@ def _wait(app: App, wake: threading.Event, shop: str, until: float) -> bool:
             app.performer.draining = True
             app.threads.abort()
             return False
-        wake.wait(min(0.5, max(0.01, until - monotonic())))
+        wake.wait(min(0.2, max(0.01, until - monotonic())))
+
+
+@contextmanager
+def stoppable(app: App) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end a command: its reports go back to the queue, and the attempts do not count."""
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("Stopping: reports in work go back to the queue.", err=True)
+        app.performer.draining = True
+        app.threads.abort()
+        until = monotonic() + PATIENCE
+        while app.threads.busy() and monotonic() < until:
+            threading.Event().wait(0.05)
+        app.close()
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def _code(runs: list[Run], refused: int, done: bool) -> int:
@@ -104,60 +188,48 @@ def _code(runs: list[Run], refused: int, done: bool) -> int:
 
 
 def _write_state(app: App, now: datetime) -> None:
-    """Write the state file with mode "once", unless a daemon holds it."""
+    """Write the state file with mode "once", unless a daemon holds it or it cannot be written (which is told)."""
     state = StateFile(app.config.state_file)
     try:
         state.lock()
     except AlreadyRunning:
         return
-    observer = Observer(app.config, app.store, "once", app.mode, now)
-    observer.count(utc_now(), force=True)
-    tick = Tick(number=1, last_good_at=utc_now())
-    state.write(observer.state(utc_now(), tick, [], app.config.daemon.workers))
-    state.unlock()
+    except OSError as error:
+        say("state_unwritable", "warning", error=error.strerror or str(error))
+        return
+    try:
+        observer = Observer(app.config, app.store, "once", now)
+        observer.count(utc_now(), force=True)
+        tick = Tick(number=1, last_good_at=utc_now(), delivery_mode=app.mode)
+        state.write(observer.state(utc_now(), tick, [], app.config.daemon.workers))
+    except OSError as error:
+        say("state_unwritable", "warning", error=error.strerror or str(error))
+    finally:
+        state.unlock()
 
 
 def _print(app: App, runs: list[Run], held: dict[str, str], as_json: bool, code: int) -> None:
+    done = [done_of(app.store, run) for run in runs]
     if as_json:
-        echo_json("runs", [as_data(app, run) for run in runs], held=held, exit_code=code)
+        facts: dict[str, Any] = {"held": held, "exit_code": code, "delivery_mode": app.mode}
+        echo_json("runs", [as_data(item) for item in done], **facts, database=app.store.target.shown)
         return
-    for run in runs:
-        click.echo(line(app, run))
-        if run.error and run.status is not RunStatus.SUCCEEDED:
-            click.echo(f"    {run.error}")
+    columns = columns_of([(run.shop, run.name) for run in runs])
+    for item in done:
+        click.echo(line(item, columns))
+        for said in below(item, columns):
+            click.echo(said)
     for shop, holder in held.items():
         click.echo(f"{shop} is being worked on by {holder}.")
+    if code == 4:
+        click.echo("The time is over; what was not done goes back to the queue.", err=True)
+    sys.stdout.flush()
+    _next(app.store)
 
 
-def line(app: App, run: Run) -> str:
-    """Return a run as one line."""
-    shop = run.shop.removesuffix(".myshopify.com")
-    if run.status is RunStatus.SUCCEEDED:
-        to = app.store.history.deliveries(run.id)
-        mails = sum(item.recipient.channel == "email" for item in to)
-        where = f"delivered to {mails}" if mails else ", ".join(sorted({item.recipient.channel for item in to}))
-        return f"{shop:14} {run.name:22} {run.record_count or 0:>7,} rows  {run.file_name}  {where}"
-    reason = run.reason or run.error_code or ""
-    return f"{shop:14} {run.name:22} {run.status.value.upper()} {reason}".rstrip()
-
-
-def as_data(app: App, run: Run) -> dict[str, Any]:
-    """Return a run for machines."""
-    deliveries = [
-        {"channel": d.recipient.channel, "recipient": d.recipient.address, "state": d.state.value, "error": d.error}
-        for d in app.store.history.deliveries(run.id)
-    ]
-    return {
-        "run": run.id,
-        "schedule": run.schedule_id,
-        "report": run.name,
-        "shop": run.shop,
-        "status": run.status.value,
-        "reason": run.reason,
-        "due_at": iso(run.due_at),
-        "rows": run.record_count,
-        "file": run.file_name,
-        "error_code": run.error_code,
-        "error": run.error,
-        "deliveries": deliveries,
-    }
+def _next(store: Store) -> None:
+    """Say what comes next: the earliest moment of an active report."""
+    for seen in store.schedules.upcoming(1):
+        if seen.due_at is not None and seen.due_at > utc_now():
+            zone = zone_or_utc(seen.schedule.zone if seen.schedule else "", seen.shop_zone)
+            click.echo(f"Next: {say_moment(seen.due_at, zone, utc_now())}")

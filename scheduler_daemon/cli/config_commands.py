@@ -2,17 +2,19 @@
 
 import click
 
-from ..config.example import example, shown
-from .main import Context
+from ..config.example import example as example_file
+from ..config.example import shown
+from .context import Context
+from .groups import Group, example
 from .output import echo_json, table
 
 
-@click.group()
+@click.group(cls=Group, epilog=example("config show", "config check", "config example > scheduler.toml"))
 def config() -> None:
     """Show and check the configuration."""
 
 
-@config.command("show")
+@config.command("show", epilog=example("config show", "--config other.toml config show --json"))
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.pass_obj
 def show(context: Context, as_json: bool) -> None:
@@ -20,21 +22,26 @@ def show(context: Context, as_json: bool) -> None:
     found = context.config()
     rows = shown(found)
     if as_json:
-        echo_json("config", [{"key": key, "value": value, "origin": origin} for key, value, origin in rows])
+        data = [{"key": key, "value": value, "origin": origin} for key, value, origin in rows]
+        echo_json("config", data, file=str(found.source) if found.source else None)
         return
     click.echo(f"File: {found.source or 'none'}")
     table(["option", "value", "from"], rows)
 
 
-@config.command("check")
+@config.command("check", epilog=example("config check"))
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.pass_obj
-def check(context: Context) -> None:
-    """Check the configuration; every problem is told at once. Exit status 2 where there is one."""
+def check(context: Context, as_json: bool) -> None:
+    """Check the configuration; every problem is told at once."""
     found = context.config()
-    click.echo(f"OK       {found.source or 'no file; defaults'}")
+    if as_json:
+        echo_json("config_check", {"file": str(found.source) if found.source else None, "problems": []})
+        return
+    click.echo(f"OK       {found.source or 'no file; defaults and environment'}")
 
 
-@config.command("example")
+@config.command("example", epilog=example("config example > scheduler.toml"))
 def show_example() -> None:
     """Print an example with every option, its default and what it does."""
-    click.echo(example(), nl=False)
+    click.echo(example_file(), nl=False)

@@ -2,33 +2,40 @@
 
 import click
 
-from ..app import open_store
+from ..app import delivery_mode, open_store
 from ..config import Config
+from ..errors import StoreError
 from ..lib.zones import zone_data
 from ..store import schema
 from ..store.engine import Engine
 from ..store.urls import read_url
-from .main import Context
-from .output import echo_json
+from .asking import announce
+from .context import Context
+from .groups import Group, example
+from .output import echo_json, facts, short
 
 
-@click.group()
+@click.group(cls=Group, epilog=example("db status", "db upgrade"))
 def db() -> None:
     """Look at the database and upgrade it."""
 
 
-@db.command()
+@db.command(epilog=example("db status", "db status --json"))
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.pass_obj
 def status(context: Context, as_json: bool) -> int:
-    """Say which database is used and whether its tables are as this version needs them."""
+    """
+    Say which database is used and whether its tables are as this version needs them.
+
+    Exit status: 0 nothing to do, 1 an upgrade is needed, 3 the database cannot be used.
+    """
     engine = _engine(context.config())
     try:
         found = schema.status(engine)
         tables = schema.app_tables(engine)
     finally:
         engine.close_thread()
-    facts = {
+    data: dict[str, object] = {
         "database": engine.target.shown,
         "applied": list(found.applied),
         "pending": list(found.pending),
@@ -37,17 +44,14 @@ def status(context: Context, as_json: bool) -> int:
         "zone_data": " ".join(zone_data()),
     }
     if as_json:
-        echo_json("database", facts)
+        echo_json("database", data)
     else:
-        for key, value in facts.items():
-            click.echo(f"{key:12} {', '.join(value) if isinstance(value, list) else value}")
+        facts({name: value if value != [] else "none" for name, value in data.items()})
         click.echo("Next: scheduler db upgrade" if found.pending else "OK       nothing to do")
     return 1 if found.pending or found.unknown else 0
 
 
 def _engine(config: Config) -> Engine:
-    from ..errors import StoreError
-
     assert config.database.url is not None
     target = read_url(config.database.url.reveal(), config.source.parent if config.source else None)
     if target.path is not None and not target.path.exists():
@@ -55,10 +59,15 @@ def _engine(config: Config) -> Engine:
     return Engine(target)
 
 
-@db.command()
+@db.command(epilog=example("db upgrade"))
 @click.pass_obj
 def upgrade(context: Context) -> None:
-    """Bring the tables up to this version; the app's own tables are never touched."""
-    with open_store(context.config(), create=True) as store:
+    """Bring the tables up to this version; the app's own are never touched."""
+    config = context.config()
+    with open_store(config, create=True) as store:
+        if context.verbose:
+            announce(config, store)
         found = schema.status(store.engine)
-        click.echo(f"OK       {store.target.shown}: {', '.join(found.applied)}")
+        click.echo(f"OK       {short(store.target.shown)}: {', '.join(found.applied)}")
+        if delivery_mode(config, store) == "hold":
+            click.echo("Note     delivery is on hold until: scheduler go-live")

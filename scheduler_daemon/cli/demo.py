@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..lib.clock import monotonic
+from .groups import example
 
 if TYPE_CHECKING:
     from ..app import App
@@ -40,7 +41,7 @@ SCHEDULES = (
 )
 
 
-@click.command()
+@click.command(epilog=example("demo"))
 def demo() -> int:
     """
     Show the whole product on invented shops: no account, nothing leaves this machine.
@@ -118,6 +119,7 @@ def _overrides(base_url: str, port: int) -> dict[str, str]:
         "folder.path": str(root / "reports"),
         "folder.name": "{shop}/{report}.{ext}",
         "retry.attempts": "1",
+        "log.level": "error",
     }
 
 
@@ -150,37 +152,38 @@ def _fill(store: Any, shops: list[Any]) -> None:
 def _watch(app: "App", wake: Any) -> tuple[int, int]:
     """Run everything, telling each report as it ends."""
     from ..tick import start_shops
+    from .progress import Progress
 
     app.heartbeat.start()
     told: set[str] = set()
     tally = [0, 0]
-    while True:
-        wake.clear()
-        start_shops(app.store, app.threads)
-        fresh = [run_id for run_id in list(app.performer.ended) if run_id not in told]
-        for run_id in fresh:
-            told.add(run_id)
-            tally[_tell(app, run_id)] += 1
-        if not app.threads.busy() and not fresh:
-            break
-        wake.wait(0.1)
+    with Progress(app.config, app.threads) as progress:
+        while True:
+            wake.clear()
+            start_shops(app.store, app.threads)
+            progress.show()
+            fresh = [run_id for run_id in list(app.performer.ended) if run_id not in told]
+            for run_id in fresh:
+                told.add(run_id)
+                tally[_tell(app, run_id)] += 1
+            if not app.threads.busy() and not fresh:
+                break
+            wake.wait(0.1)
     app.close()
     return tally[0], tally[1]
 
 
 def _tell(app: "App", run_id: str) -> int:
     from ..model import RunStatus
+    from .output import pad
+    from .run_lines import columns_of, done_of, line
 
     run = app.store.history.find(run_id)
-    shop = run.shop.removesuffix(".myshopify.com")
+    columns = columns_of([(item.shop, item.name) for item in SCHEDULES])
+    done = done_of(app.store, run)
     if run.status is RunStatus.SUCCEEDED:
-        rows = app.store.history.deliveries(run.id)
-        mails = sum(item.recipient.channel == "email" for item in rows)
-        where = f"delivered to {mails}" if mails else "folder"
-        kind = (run.file_name or "").rpartition(".")[2]
-        took = sum(sum(attempt.timings.values()) for attempt in app.store.history.attempts(run.id))
-        click.echo(f"{shop:11} {run.name:17} {run.record_count or 0:>5,} rows  {kind:5} {where:16} {took:4.1f} s")
+        click.echo(line(done, columns))
         return 0
-    click.echo(f"{shop:11} {run.name:17} FAILED {run.error_code}: {run.error}")
-    click.echo(f"            With a real shop: scheduler shops check {run.shop}")
+    click.echo(f"{pad(done.shop, columns.shop)}  {pad(run.name, columns.name)}  FAILED {run.error_code}: {run.error}")
+    click.echo(f"{' ' * columns.shop}  With a real shop: scheduler shops check {run.shop}")
     return 1

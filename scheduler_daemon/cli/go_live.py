@@ -2,18 +2,24 @@
 
 import click
 
-from ..errors import UsageError
 from ..lib.clock import utc_now
-from .asking import can_ask, opened
-from .main import Context
+from ..lib.words import plural
+from .asking import confirm, opened, which
+from .context import Context
+from .groups import example
 
 
-@click.command("go-live")
+@click.command("go-live", epilog=example("go-live", "go-live --hold"))
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--hold", is_flag=True, help="The opposite: hold deliveries again.")
 @click.pass_obj
 def go_live(context: Context, yes: bool, hold: bool) -> None:
-    """Show the counts of active, due and overdue schedules and their recipients, then let reports leave."""
+    """
+    Show what would leave, then let reports leave.
+
+    Told are the counts of active, due and overdue schedules and of their recipients.
+    """
+    config = context.config()
     with opened(context) as store:
         if hold:
             store.remember_mode("hold")
@@ -24,12 +30,12 @@ def go_live(context: Context, yes: bool, hold: bool) -> None:
         counts = store.schedules.counts()
         active = [item.schedule for item in store.schedules.all() if item.schedule and item.schedule.active]
         people = {r.address for schedule in active for r in schedule.recipients if r.channel == "email"}
-        click.echo(f"Database {store.target.shown}, delivery {store.mode}")
+        click.echo(which(config, store))
         click.echo(f"{counts['reports']} active, {counts['foreign']} of other types (untouched), {len(due)} due now")
-        click.echo(f"{len(people)} mail recipients")
-        if not yes:
-            if not can_ask():
-                raise UsageError("Nobody is there to confirm.", hint="Run it on a terminal, or with --yes.")
-            click.confirm("Let reports leave?", abort=True)
+        click.echo(plural(len(people), "mail recipient"))
+        confirm("Let reports leave?", yes)
         store.remember_mode("live")
-    click.echo("Delivery is live. Next: scheduler run")
+    if config.delivery.mode not in ("", "live"):
+        key = config.origin.get("delivery.mode", "the configuration")
+        click.echo(f'Note     delivery.mode = "{config.delivery.mode}" ({key}) still wins; remove it there')
+    click.echo("Delivery is live. Next: scheduler run (a running daemon takes it at its next start)")

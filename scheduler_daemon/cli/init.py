@@ -1,82 +1,177 @@
 """`scheduler init`: a configuration and a database, in a few questions."""
 
+import json
 import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 
 from ..app import open_store
+from ..channels.address import parse_address
+from ..channels.email import Options, connect
 from ..config import load_config
-from ..config.example import example
+from ..config.example import example as example_file
 from ..errors import DeliveryError, UsageError
 from ..lib.files import write_atomically
-from .asking import can_ask
-from .main import Context
+from ..lib.secret import Secret
+from .asking import announce, can_ask
+from .context import Context
+from .groups import example
+from .output import short
+from .report_forms import ask
+
+#: Hosts to which mail may go in the clear.
+LOCAL = ("127.0.0.1", "::1", "localhost")
+SECURITY = {"starttls": "with STARTTLS", "tls": "with TLS", "none": "without encryption"}
 
 
-@click.command()
-@click.option("--smtp-host", help="Mail server; empty for files only.")
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """What was answered about the mail server."""
+
+    host: str
+    port: int = 0
+    sender: str = "reports@localhost"
+    username: str = ""
+    password: Secret | None = None
+
+    @property
+    def security(self) -> str:
+        """How the connection is encrypted: the port says it, and this machine needs none."""
+        return "none" if self.host in LOCAL else "tls" if self.port == 465 else "starttls"
+
+    def options(self) -> Options:
+        """Return the section [email] that this makes."""
+        fields = {"host": self.host, "port": self.port, "security": self.security, "from": self.sender}
+        return Options.model_validate({**fields, "username": self.username, "password": self.password})
+
+    def toml(self, secret: Path) -> list[str]:
+        """Return the lines of [email] and [notices]; the password lies in the file *secret*."""
+        lines = ["[email]", f"host = {quoted(self.host)}", f"from = {quoted(self.sender)}"]
+        lines += [f"port = {self.port}"] if self.port else []
+        lines += [f"security = {quoted(self.security)}"] if self.security != "starttls" else []
+        lines += [f"username = {quoted(self.username)}"] if self.username else []
+        lines += [f"password_file = {quoted(str(secret))}"] if self.password else []
+        told = self.sender != "reports@localhost"
+        return [*lines, "", *(["[notices]", f"to = {quoted(self.sender)}", ""] if told else [])]
+
+
+@click.command(epilog=example("init", "init --smtp-host smtp.example.com:587", "--config ./scheduler.toml init"))
+@click.option("--smtp-host", help="Mail server, with :port where it is unusual; empty for files only.")
 @click.pass_obj
 def init(context: Context, smtp_host: str | None) -> int:
-    """Write a configuration and create the database; nothing is ever overwritten."""
+    """
+    Write a configuration and create the database.
+
+    It asks for a mail server and signs in to it; none is fine, then reports go into a folder. Nothing is overwritten.
+    """
     path = context.config_path or _default_path()
-    if path.exists():
-        raise UsageError(f"{path} is there already.", hint="Edit it, or give another with --config.")
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lines, folder = [], Path.home() / "reports"
-    mail = _ask_mail(smtp_host, path)
-    lines += mail
-    if not mail:
-        lines += ["[folder]", f'path = "{folder}"', ""]
-    write_atomically(path, ("\n".join(lines) + "\n" + example()).encode(), mode=0o600)
-    click.echo(f"Wrote    {path}")
+    secret = path.with_name("smtp-password")
+    for file in (path, secret):
+        if file.exists():
+            raise UsageError(f"{file} is there already.", hint="Edit it, or give another place: --config FILE init")
+    mail = _ask_mail(smtp_host)
+    _write(path, secret, mail)
+    click.echo(f"Wrote    {short(str(path))}")
     config = load_config(path, context.overrides)
     with open_store(config, create=True) as store:
-        click.echo(f"Created  {store.target.shown.removeprefix('sqlite:')}")
+        made = "Created" if store.engine.created else "Found  "
+        click.echo(f"{made}  {short(store.target.shown)}")
+        if context.verbose:
+            announce(config, store)
         if not store.own:
             click.echo("Note     the app's tables are there; delivery is on hold until: scheduler go-live")
-    if config.email is not None:
-        _try_mail(config.email)
+    if mail is None:
+        click.echo("Note     no mail server: reports go into ~/reports (see [folder] and [email] in the configuration)")
     click.echo("Next: scheduler shops add NAME.myshopify.com")
     return 0
 
 
+def _write(path: Path, secret: Path, mail: Mail | None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = ["[folder]", f"path = {quoted(str(Path.home() / 'reports'))}", ""]
+    if mail is not None and mail.password:
+        write_atomically(secret, (mail.password.reveal() + "\n").encode(), mode=0o600)
+    lines = folder if mail is None else mail.toml(secret)
+    write_atomically(path, ("\n".join(lines) + "\n" + example_file()).encode(), mode=0o600)
+
+
 def _default_path() -> Path:
+    named = os.environ.get("SCHEDULER_CONFIG")
+    if named:
+        return Path(named)
     home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     return home / "scheduler-daemon" / "config.toml"
 
 
-def _ask_mail(host: str | None, path: Path) -> list[str]:
-    if host is None:
-        host = click.prompt("SMTP host (empty: files only)", default="", show_default=False) if can_ask() else ""
-    if not host:
-        return []
-    name, _, port = host.partition(":")
-    user = click.prompt("User", default="", show_default=False) if can_ask() else ""
-    lines = ["[email]", f'host = "{name}"', f'from = "{user or "reports@localhost"}"']
-    if port:
-        lines.append(f"port = {int(port)}")
-    if name in ("127.0.0.1", "localhost"):
-        lines.append('security = "none"')
-    if user:
-        secret = path.with_name("smtp-password")
-        password = click.prompt("Password (hidden)", hide_input=True, default="", show_default=False)
-        write_atomically(secret, (password + "\n").encode(), mode=0o600)
-        lines += [f'username = "{user}"', f'password_file = "{secret}"'] if password else []
-        lines += ["", "[notices]", f'to = "{user}"']
-    return [*lines, ""]
+def quoted(text: str) -> str:
+    """Return *text* as a TOML string; JSON's escapes are TOML's too (TOML 1.0, "String")."""
+    return json.dumps(text, ensure_ascii=False)
 
 
-def _try_mail(options: object) -> None:
-    from ..channels.email import Options, connect
+# The mail server ----------------------------------------------------------------------------------------------------
 
-    assert isinstance(options, Options)
+
+def _ask_mail(host: str | None) -> Mail | None:
+    """Ask for the mail server until it lets us in, or the person goes on without; None means files only."""
+    while True:
+        answered = host
+        if answered is None:
+            answered = ask("SMTP host (empty: files only)", _checked_host, "") if can_ask() else ""
+        if not answered:
+            return None
+        mail = _ask_user(read_host(answered))
+        if _signed_in(mail) or not can_ask() or not click.confirm("Answer again?", default=True):
+            return mail
+        host = None
+
+
+def _checked_host(text: str) -> str:
+    if text:
+        read_host(text)
+    return text
+
+
+def read_host(text: str) -> Mail:
+    """Return the server that *text* names, ``host`` or ``host:port``; raise UsageError."""
+    name, colon, port = text.rpartition(":")
+    if not colon or (":" in name and not name.startswith("[")):
+        name, port = text, "0"
+    name = name.removeprefix("[").removesuffix("]")
+    hint = "Write it like smtp.example.com or smtp.example.com:587."
+    if not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise UsageError(f"{port!r} is no port (in {text!r}).", hint=hint)
+    if not name or any(char.isspace() or char in "/@" for char in name):
+        raise UsageError(f"{text!r} names no mail server.", hint=hint)
+    return Mail(name, int(port))
+
+
+def _ask_user(mail: Mail) -> Mail:
+    if not can_ask():
+        return mail
+    user = click.prompt("User", default="", show_default=False).strip()
+    password = click.prompt("Password (hidden)", hide_input=True, default="", show_default=False) if user else ""
+    sender = _address_or_empty(user) or ask("From (the address that mails come from)", parse_address)
+    return replace(mail, sender=sender, username=user, password=Secret(password) if password else None)
+
+
+def _address_or_empty(text: str) -> str:
     try:
-        server = connect(options)
-        server.quit()
+        return parse_address(text)
+    except UsageError:
+        return ""
+
+
+def _signed_in(mail: Mail) -> bool:
+    """Sign in and say how that went; no mail is sent."""
+    try:
+        connect(mail.options()).quit()
     except DeliveryError as error:
         click.echo(f"Problem  {error.message}")
         click.echo(f"         {error.hint}")
-        return
-    how = {"starttls": "with STARTTLS", "tls": "with TLS", "none": "without encryption"}[options.security]
-    click.echo(f"OK       signed in {how}.")
+        return False
+    told = "" if mail.sender == "reports@localhost" else f" Trouble will be told to {mail.sender}."
+    what = "signed in" if mail.username else "connected"
+    click.echo(f"OK       {what} {SECURITY[mail.security]}.{told}")
+    return True

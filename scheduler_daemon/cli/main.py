@@ -1,22 +1,23 @@
 """The program `scheduler`: its commands are imported when they are used, so that it starts fast."""
 
-import difflib
+import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from .. import __version__
-from ..errors import SchedulerError
+from ..errors import SchedulerError, UsageError
+from .context import Context
+from .groups import HELP, everywhere, example, global_options, require_command
 from .output import show_error
 
-if TYPE_CHECKING:
-    from ..config import Config
+__all__ = ["COMMANDS", "Context", "main", "program"]
 
 #: Each command's module and what it does; `-h` reads this and imports nothing.
 COMMANDS = {
@@ -24,38 +25,23 @@ COMMANDS = {
     "check-once": ("check_once", "Check once, wait for the reports, say what happened."),
     "status": ("status", "Say how the daemon is, and the one next thing to do."),
     "init": ("init", "Write a configuration and create the database."),
+    "demo": ("demo", "Show the whole product on invented shops."),
+    "doctor": ("doctor", "Check everything around the scheduler; say what to do."),
     "shops": ("shops", "Add, list, check, pause and remove shops."),
     "reports": ("reports", "Add, list, edit, explain and run scheduled reports."),
     "history": ("history", "Look at what ran."),
-    "demo": ("demo", "Show the whole product on invented shops."),
-    "db": ("db", "Look at the database and upgrade it."),
     "go-live": ("go_live", "Let reports leave, after showing what would."),
+    "db": ("db", "Look at the database and upgrade it."),
     "config": ("config_commands", "Show and check the configuration."),
 }
 
-
-@dataclass(slots=True)
-class Context:
-    """What a command knows of the command line around it."""
-
-    config_path: Path | None = None
-    overrides: dict[str, str] = field(default_factory=dict)
-    _config: Any = None
-
-    def config(self) -> "Config":
-        """Return the configuration, read once; raise ConfigError."""
-        if self._config is None:
-            from ..config import load_config
-
-            self._config = load_config(self.config_path, self.overrides, os.environ)
-        return self._config  # type: ignore[no-any-return]
-
-    def logs(self) -> None:
-        """Set the log up as the configuration says."""
-        from ..logs import configure
-
-        log = self.config().log
-        configure(log.level, log.format)
+EPILOG = "\n\n".join(
+    (
+        example("demo", "init", "doctor", "reports why 'Weekly Sales'"),
+        "\b\nCompletion of commands and options by the Tab key, for this shell (bash; or zsh_source, fish_source):\n"
+        '  eval "$(_SCHEDULER_COMPLETE=bash_source scheduler)"',
+    )
+)
 
 
 class Program(click.Group):
@@ -72,72 +58,116 @@ class Program(click.Group):
         module, _ = COMMANDS[cmd_name]
         found = getattr(import_module(f"scheduler_daemon.cli.{module}"), cmd_name.replace("-", "_"))
         assert isinstance(found, click.Command)
-        return found
+        return everywhere(found)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table of commands without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer commands without importing any: the Tab key must answer at once."""
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        return [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)]
+
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Say what was meant where a command does not exist."""
-        name = args[0]
-        if name not in COMMANDS and not name.startswith("-"):
-            near = difflib.get_close_matches(name, COMMANDS, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else " See: scheduler -h"
-            raise click.UsageError(f"There is no command {name!r}.{hint}", ctx)
+        require_command(ctx, args[0], COMMANDS)
         return super().resolve_command(ctx, args)
 
 
-@click.command(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--config", "config_path", type=click.Path(path_type=Path), help="Configuration file.")
-@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="Least level logged.")
-@click.option("--log-format", type=click.Choice(["auto", "console", "json"]), help="How the log is written.")
+@click.command(cls=Program, context_settings=HELP, params=global_options(hidden=False), epilog=EPILOG)
 @click.version_option(__version__, "--version", message="scheduler %(version)s")
 @click.pass_context
-def program(ctx: click.Context, config_path: Path | None, log_level: str | None, log_format: str | None) -> None:
+def program(ctx: click.Context) -> None:
     """Make and send the scheduled reports of a Shopify app."""
-    overrides = {"log.level": log_level, "log.format": log_format}
-    ctx.obj = Context(config_path, {key: value for key, value in overrides.items() if value})
+    ctx.ensure_object(Context)
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the program; the exit status is that of the command."""
     words = list(sys.argv[1:] if args is None else args)
-    as_json = "--json" in words
+    speak_utf8()
     try:
+        _check_words(words)
         status = program.main(words, prog_name="scheduler", standalone_mode=False)
     except SchedulerError as error:
-        show_error(error, as_json)
-        sys.exit(error.exit_code)
+        _fail(error, words)
     except click.ClickException as error:
-        error.show()
-        # Monitoring reads 2 as CRITICAL: wrong arguments of `status` are UNKNOWN.
-        sys.exit(3 if _is_status(words) else error.exit_code)
+        if type(error).__name__ == "NoArgsIsHelpError" and "--json" not in words:
+            click.echo(error.format_message(), err=True)
+            sys.exit(2)
+        _fail(_from_click(error), words)
     except (click.Abort, KeyboardInterrupt):
         click.echo("Aborted.", err=True)
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        _fail(_from_system(error), words)
     except Exception as error:
-        _defect(error, as_json, "debug" in words)
+        _defect(error, words)
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _is_status(words: Sequence[str]) -> bool:
-    return next((word for word in words if word in COMMANDS), "") == "status"
+def speak_utf8() -> None:
+    """Let standard output and error speak UTF-8 in any locale; what cannot be said is escaped, never an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
-def _defect(error: Exception, as_json: bool, debug: bool) -> None:
+def _check_words(words: Sequence[str]) -> None:
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"The argument {word!r} is not UTF-8.", hint="Type it again in a UTF-8 locale.") from None
+
+
+def _fail(error: SchedulerError, words: Sequence[str]) -> NoReturn:
+    show_error(error, "--json" in words)
+    # Monitoring reads 2 as CRITICAL: wrong arguments of `status` are UNKNOWN.
+    sys.exit(3 if _command(words) == "status" else error.exit_code)
+
+
+def _command(words: Sequence[str]) -> str:
+    """Return the first word that is a command, the values of the global options left out."""
+    before = ["", *words]
+    valued = ("--config", "--log-level", "--log-format")
+    return next(
+        (word for last, word in zip(before, words, strict=False) if word in COMMANDS and last not in valued), ""
+    )
+
+
+def _from_click(error: click.ClickException) -> SchedulerError:
+    """Return one of click's own errors in our form: what happened, and how it is written."""
+    ctx = getattr(error, "ctx", None)
+    message = error.format_message().strip()
+    if ctx is None:
+        return UsageError(message, hint="See: scheduler -h")
+    if isinstance(error, click.MissingParameter):
+        return UsageError(message, hint=f"Write: {' '.join(ctx.get_usage().split()[1:])}")
+    return UsageError(message, hint=f"See: {ctx.command_path} -h")
+
+
+def _from_system(error: OSError) -> SchedulerError:
+    """Return the error for a file that cannot be read or written where nobody nearer has told of it."""
+    place = f"{error.filename}: " if error.filename else ""
+    text = f"{place}{error.strerror or error}."
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return SchedulerError(text, code="disk_full", hint="Make room there.")
+    return UsageError(text, hint="Check its owner and mode, or run the command as the daemon's user.")
+
+
+def _defect(error: Exception, words: Sequence[str]) -> NoReturn:
     """Tell of a defect of ours in a sentence; its trace only to whoever asked for it."""
-    if debug:
+    if any(word in ("debug", "--log-level=debug") for word in words):
         raise error
     from ..lib.words import redact
 
     text = redact(f"{type(error).__name__}: {error}")
-    shown = SchedulerError(
-        f"A defect of the scheduler: {text}", hint="Run it again with --log-level debug and report it."
-    )
-    show_error(shown, as_json)
-    sys.exit(1)
+    hint = "Run it again with --log-level debug and report it."
+    _fail(SchedulerError(f"A defect of the scheduler: {text}", hint=hint), words)

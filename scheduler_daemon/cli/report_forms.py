@@ -1,29 +1,37 @@
 """`scheduler reports add` and `edit`: from flags, or by a few questions."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import click
 
+from ..app import delivery_mode
 from ..channels import check_kind
 from ..channels.address import parse_address
-from ..errors import UsageError
-from ..lib.clock import utc_now
+from ..config import Config
+from ..errors import RunError, UsageError
+from ..lib.clock import to_ms, utc_now
 from ..lib.ids import new_ulid
 from ..model import CatchUp, Overlap, Recipient, Report, Schedule
-from ..period import PERIODS, find_period
+from ..period import PERIODS, check_period, find_period
 from ..prepare import check_report
 from ..recurrence import rule_hash, sentence
-from ..renderers import KINDS
-from ..sources import TYPES
+from ..renderers import KINDS, open_renderer
+from ..sources import TYPES, open_source
 from ..sources.base import require_reach
 from ..spoken import read_words
 from ..store import Store
 from ..store.schedule_rows import check_zone
 from ..timetable import first_after, say_next, zone_of
-from .asking import can_ask, opened, read_domain
-from .main import Context
+from .asking import can_ask, find_report, opened, read_domain, readable
+from .context import Context
+from .groups import Whole, example
+from .output import STEERING
+
+#: A name longer than this fits no mail subject and no file name.
+MOST_NAME = 120
 
 OPTIONS = [
     click.option("--name", help="What people call it."),
@@ -43,7 +51,7 @@ OPTIONS = [
     click.option("--owner", help="Who is told of trouble, and gets the answers."),
     click.option("--catch-up", type=click.Choice([item.value for item in CatchUp]), help="Missed occurrences."),
     click.option("--overlap", type=click.Choice([item.value for item in Overlap]), help="Overlapping occurrences."),
-    click.option("--priority", type=click.IntRange(0, 1000), help="Smaller runs first within a shop."),
+    click.option("--priority", type=Whole(0, 1000), help="Smaller runs first within a shop."),
 ]
 
 
@@ -54,12 +62,16 @@ def with_options(command: Any) -> Any:
     return command
 
 
-@click.command()
+ADD = "reports add --shop acme.myshopify.com --type orders --every 'daily 07:30' --to me@acme.example"
+
+
+@click.command(epilog=example("reports add", ADD))
 @click.option("--shop", help="Domain of the shop.")
 @with_options
 @click.pass_obj
 def add(context: Context, /, shop: str | None, **given: Any) -> int:
     """Add a schedule; without flags it asks."""
+    config = context.config()
     with opened(context, create=True) as store:
         asked = not shop and can_ask()
         if asked:
@@ -71,12 +83,13 @@ def add(context: Context, /, shop: str | None, **given: Any) -> int:
             if not given[name]:
                 raise UsageError(f"--{name.rstrip('_')} is needed.", hint="See: scheduler reports add -h")
         type_ = str(given["type_"])
-        title = given["name"] or type_.replace("-", " ").capitalize()
+        title = given["name"] if given["name"] is not None else type_.replace("-", " ").capitalize()
         blank = Schedule(new_id(), shop, title, Report(type_, title, period="last_week"), None, "", ())
-        made = _apply(store, blank, {**given, "name": title})
+        made = _apply(store, config, blank, {**given, "name": title})
         store.schedules.add(made, utc_now())
-        _show(store, made)
-    if asked and click.confirm("Make one now?", default=True):
+        _show(store, config, made)
+        held = delivery_mode(config, store) == "hold"
+    if asked and not held and click.confirm("Make one now?", default=True):
         ctx = click.get_current_context()
         from .report_run import run_now
 
@@ -85,52 +98,84 @@ def add(context: Context, /, shop: str | None, **given: Any) -> int:
     return 0
 
 
-@click.command()
+@click.command(
+    epilog=example("reports edit 'Weekly Sales' --every 'tuesday 07:00'", "reports edit rs_01ab --to a@b.example")
+)
 @click.argument("report")
 @with_options
 @click.pass_obj
 def edit(context: Context, /, report: str, **given: Any) -> None:
     """Change REPORT (id or name); nothing fires for the past."""
+    if all(value in (None, ()) for value in given.values()):
+        raise UsageError("There is nothing to change.", hint="Give an option: scheduler reports edit -h")
+    config = context.config()
     with opened(context) as store:
-        seen = store.schedules.find(report)
-        if seen.schedule is None:
-            raise UsageError(f"Schedule {seen.name} cannot be read: {seen.problem}.", code=seen.problem_code)
-        made = _apply(store, seen.schedule, given)
+        seen = find_report(store, report)
+        made = _apply(store, config, readable(seen), given)
         store.schedules.edit(made, utc_now())
-        _show(store, made)
+        _show(store, config, made)
 
 
 def new_id() -> str:
     """Return an id for a schedule of ours."""
-    return f"rs_{new_ulid(int(utc_now().timestamp() * 1000)).lower()}"
+    return f"rs_{new_ulid(to_ms(utc_now())).lower()}"
+
+
+# Questions ----------------------------------------------------------------------------------------------------------
 
 
 def _ask(store: Store, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     known = [item.domain for item in store.shops.all()]
-    shop = click.prompt("Shop", default=known[0] if known else None)
+    listed = f" ({', '.join(known[:5])}{', …' if len(known) > 5 else ''})" if len(known) > 1 else ""
+    shop = ask(f"Shop{listed}", read_domain, known[0] if known else None)
     answers = dict(given)
-    answers["type_"] = click.prompt(f"Type ({', '.join(TYPES)})", default="orders")
-    answers["period"] = click.prompt("Period", default="last_week")
-    answers["format_"] = click.prompt("Format", default="xlsx")
-    answers["every"] = click.prompt('When ("monday 08:00", "daily 07:30", cron text)')
-    to = click.prompt("Send to", default="")
-    answers["to"] = tuple(item.strip() for item in to.split(",") if item.strip())
+    answers["type_"] = ask(f"Type ({', '.join(TYPES)})", lambda text: open_source(text) and text)
+    answers["period"] = ask("Period", _period, "last_week")
+    answers["format_"] = ask("Format", lambda text: open_renderer(text, {}) and text, "xlsx")
+    answers["every"] = ask('When ("monday 08:00", "daily 07:30", cron text)', lambda text: read_words(text) and text)
+    answers["to"] = ask("Send to", _addresses, "")
     return shop, answers
 
 
-def _apply(store: Store, old: Schedule, given: dict[str, Any]) -> Schedule:
+def ask(question: str, check: Callable[[str], Any], default: str | None = None) -> Any:
+    """Ask *question* until *check* takes the answer; what it returns is the answer."""
+
+    def proc(text: str) -> Any:
+        try:
+            return check(text.strip())
+        except UsageError as error:
+            raise click.UsageError(f"{error.message} {error.hint}".strip()) from None
+
+    return click.prompt(question, default=default, show_default=bool(default), value_proc=proc)
+
+
+def _period(text: str) -> str:
+    if text == "custom":
+        raise UsageError("A custom period is given by flags.", hint="reports add --period custom --from … --to-day …")
+    check_period(Report("orders", "", period=text))
+    return text
+
+
+def _addresses(text: str) -> tuple[str, ...]:
+    return tuple(parse_address(item) for item in text.replace(";", ",").split(",") if item.strip())
+
+
+# From answers to a schedule -----------------------------------------------------------------------------------------
+
+
+def _apply(store: Store, config: Config, old: Schedule, given: dict[str, Any]) -> Schedule:
     """Return *old* with what was given, checked, and its cursor computed from now on."""
     report = _report(old.report, given)
+    _check_name(report.title)
     check_report(report)
     zone = old.zone if given["zone"] is None else given["zone"]
     if zone:
         check_zone(zone)
-    rule = read_words(given["every"]) if given["every"] else old.recurrence
     made = replace(
         old,
         name=report.title,
         report=report,
-        recurrence=rule,
+        recurrence=read_words(given["every"]) if given["every"] else old.recurrence,
         zone=zone,
         recipients=_recipients(old, given),
         owner=parse_address(given["owner"]) if given["owner"] else old.owner,
@@ -138,16 +183,38 @@ def _apply(store: Store, old: Schedule, given: dict[str, Any]) -> Schedule:
         overlap=Overlap(given["overlap"]) if given["overlap"] else old.overlap,
         priority=given["priority"] if given["priority"] is not None else old.priority,
     )
+    if not made.recipients and config.folder is None:
+        message = "The report has nobody to deliver to, and there is no [folder]."
+        hint = "Give --to name@example.com, or write the section [folder]: scheduler config example"
+        raise UsageError(message, code="no_recipients", hint=hint)
+    return _with_cursor(store, made)
+
+
+def _with_cursor(store: Store, made: Schedule) -> Schedule:
+    """Return the schedule with its next moment; raise UsageError where there is none, or its period reaches too far."""
     shop = store.shops.find(made.shop)
-    name, found, _ = zone_of(made, shop.zone)
-    upcoming = first_after(rule, found, utc_now()) if rule else None
-    if rule is not None and upcoming is None:
+    name, zone, _ = zone_of(made, shop.zone)
+    rule = made.recurrence
+    if rule is None:
+        return made
+    upcoming = first_after(rule, zone, utc_now())
+    if upcoming is None:
         raise UsageError(f"{sentence(rule)} lies in the past.", code="bad_recurrence", hint="Give a later moment.")
-    if upcoming is not None:
-        require_reach(find_period(report, upcoming.due_at, name).start, shop.scopes, upcoming.due_at)
-        stamp = int(upcoming.due_at.timestamp() * 1000)
-        return replace(made, next_due_at=upcoming.due_at, rule_hash=f"{rule_hash(rule, name)}:{stamp}")
-    return made
+    try:
+        require_reach(find_period(made.report, upcoming.due_at, name).start, shop.scopes, upcoming.due_at)
+    except RunError as error:
+        raise UsageError(error.message, code=error.code, hint=error.hint) from None
+    mark = f"{rule_hash(rule, name)}:{to_ms(upcoming.due_at)}"
+    return replace(made, next_due_at=upcoming.due_at, rule_hash=mark)
+
+
+def _check_name(name: str) -> None:
+    if not name.strip():
+        raise UsageError("The report's name is empty.", hint='Give one: --name "Weekly Sales"')
+    if len(name) > MOST_NAME:
+        raise UsageError(f"The name {name[:20]!r}… has {len(name)} characters; it may have {MOST_NAME}.")
+    if STEERING.search(name):
+        raise UsageError(f"The name {name!r} has control characters.", hint="Write it on one line.")
 
 
 def _report(old: Report, given: dict[str, Any]) -> Report:
@@ -164,7 +231,7 @@ def _report(old: Report, given: dict[str, Any]) -> Report:
     return replace(
         old,
         type=given["type_"] or old.type,
-        title=given["name"] or old.title,
+        title=given["name"] if given["name"] is not None else old.title,
         format=given["format_"] or old.format,
         period=given["period"] or old.period,
         period_from=given["from_"] or old.period_from,
@@ -191,10 +258,19 @@ def _recipients(old: Schedule, given: dict[str, Any]) -> tuple[Recipient, ...]:
     return tuple(kept)
 
 
-def _show(store: Store, made: Schedule) -> None:
+def _show(store: Store, config: Config, made: Schedule) -> None:
+    """Print the schedule as a sentence, and what it still lacks."""
     shop = store.shops.find(made.shop)
     name, _, note = zone_of(made, shop.zone)
     upcoming = f"; next: {say_next(made, made.next_due_at, shop.zone)}" if made.next_due_at else ""
     click.echo(f"{sentence(made.recurrence)}, {name}{upcoming}")
-    if note:
-        click.echo(f"Note     {note}")
+    notes = [note]
+    if store.sessions.find(made.shop) is None:
+        notes.append(f"{made.shop} has no offline session yet: scheduler shops add {made.shop}")
+    unset = sorted({item.channel for item in made.recipients if getattr(config, item.channel, None) is None})
+    notes += [f"it delivers by {name}, and the configuration has no section [{name}] yet" for name in unset]
+    if delivery_mode(config, store) == "hold":
+        notes.append("delivery is on hold until: scheduler go-live")
+    for text in notes:
+        if text:
+            click.echo(f"Note     {text}")

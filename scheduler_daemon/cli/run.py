@@ -1,15 +1,21 @@
 """`scheduler run`: the daemon."""
 
+import sys
+
 import click
 
 from ..app import build, open_store
-from ..config import load_config
+from ..config import Config, load_config
 from ..daemon import Daemon
+from ..logs import configure
 from ..statefile import StateFile
-from .main import Context
+from ..wakeup import Wakeup
+from .asking import announce
+from .context import Context
+from .groups import example
 
 
-@click.command()
+@click.command(epilog=example("run", "--log-format json run"))
 @click.pass_obj
 def run(context: Context) -> int:
     """
@@ -23,20 +29,19 @@ def run(context: Context) -> int:
     state = StateFile(config.state_file)
     state.lock()
     with open_store(config, create=True) as store:
-        box: list[Daemon] = []
-
-        def wake() -> None:
-            if box:
-                box[0].wake()
+        if _for_people(config) or context.verbose:
+            announce(config, store)
+        wakeup = Wakeup()
+        app = build(config, store, wakeup.wake)
 
         def reload() -> None:
             fresh = load_config(context.config_path, context.overrides)
-            box[0].app.config.retry = fresh.retry
-            box[0].app.config.email = fresh.email
-            box[0].app.config.folder = fresh.folder
-            box[0].app.config.daemon.deadline = fresh.daemon.deadline
-            box[0].app.config.daemon.max_per_claim = fresh.daemon.max_per_claim
-            box[0].app.config.daemon.drain = fresh.daemon.drain
+            configure(fresh.log.level, fresh.log.format)
+            app.take_config(fresh)
 
-        box.append(Daemon(build(config, store, wake), state, reload))
-        return box[0].run()
+        return Daemon(app, state, wakeup, reload).run()
+
+
+def _for_people(config: Config) -> bool:
+    """Whether the log is written for people; a plain line would break a log of JSON, whose event says the same."""
+    return config.log.format == "console" or (config.log.format == "auto" and sys.stderr.isatty())

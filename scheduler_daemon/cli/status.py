@@ -3,20 +3,25 @@
 import json
 import os
 import time
+import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
 
-from ..config_light import state_settings
-from ..errors import SchedulerError
+from ..config_light import find_config_file, state_settings
+from ..errors import SchedulerError, UsageError
 from ..lib.words import parse_length, plural, say_length
 from ..statefile import WORDS, StateFile, Verdict, judge
-from .main import Context
+from .context import Context
+from .groups import example
+from .output import fancy, plain, short, show_error
+
+COLOURS = ("green", "yellow", "red", "magenta")
 
 
-@click.command()
+@click.command(epilog=example("status", "status --watch", "status --json"))
 @click.option("--json", "as_json", is_flag=True, help="Print the state as JSON.")
 @click.option("--watch", is_flag=True, help="Show it again every two seconds.")
 @click.pass_obj
@@ -30,23 +35,23 @@ def status(context: Context, as_json: bool, watch: bool) -> int:
         code = _once(context, as_json)
         if not watch:
             return code
-        time.sleep(2)
+        try:
+            time.sleep(2)
+        except KeyboardInterrupt:
+            return code
         click.clear()
 
 
 def _once(context: Context, as_json: bool) -> int:
     now = datetime.now(UTC)
     try:
-        path, max_age = state_settings(context.config_path, os.environ)
-        state = StateFile(path)
-        verdict = judge(state.read(), now, parse_length(max_age), locked=state.is_locked())
-    except (SchedulerError, OSError, ValueError) as error:
-        hint = getattr(error, "hint", "") or "Run: scheduler doctor"
+        verdict = _judge(context, now)
+    except SchedulerError as error:
+        error.hint = error.hint or "Run: scheduler doctor"
         if as_json:
-            said = {"code": getattr(error, "code", "usage"), "message": str(error), "hint": hint}
-            click.echo(json.dumps({"schema": 1, "error": said}, ensure_ascii=False))
+            show_error(error, as_json)
         else:
-            click.echo(f"SCHEDULER UNKNOWN - {error}\nNext: {hint}")
+            click.echo(f"SCHEDULER UNKNOWN - {plain(error.message)}\nNext: {plain(error.hint)}")
         return 3
     if as_json:
         shown = {**verdict.state, "status": WORDS[verdict.code], "reasons": verdict.reasons}
@@ -56,24 +61,50 @@ def _once(context: Context, as_json: bool) -> int:
     return verdict.code
 
 
+def _judge(context: Context, now: datetime) -> Verdict:
+    """Read the state file and judge it; raise SchedulerError for whatever keeps us from it."""
+    try:
+        path, max_age = state_settings(context.config_path, os.environ)
+        state = StateFile(path)
+        return judge(state.read(), now, parse_length(max_age), locked=state.is_locked())
+    except tomllib.TOMLDecodeError as error:
+        file = find_config_file(context.config_path, os.environ)
+        message = f"The configuration {file} is not TOML: {error}."
+        raise UsageError(message, code="config_invalid", hint="Correct it, then: scheduler config check") from None
+    except OSError as error:
+        message = f"{error.filename}: {error.strerror or error}."
+        raise UsageError(message, hint="Check --config, and its owner and mode.") from None
+    except (ValueError, AttributeError, TypeError) as error:
+        message = f"The section [state] cannot be read: {error}."
+        raise UsageError(message, code="config_invalid", hint="See: scheduler config check") from None
+
+
 def _screen(verdict: Verdict, now: datetime) -> None:
     state = verdict.state
     counts: Mapping[str, Any] = state.get("counts") or {}
     head = [plural(int(counts.get("reports", 0)), "report"), f"{counts.get('due', 0)} overdue", *_next(state)]
     if verdict.reasons and verdict.code:
         head = [verdict.reasons[0].rstrip(".")]
-    click.echo(f"SCHEDULER {WORDS[verdict.code]} - {', '.join(head)}")
+    word = click.style(WORDS[verdict.code], fg=COLOURS[verdict.code]) if fancy() else WORDS[verdict.code]
+    click.echo(f"SCHEDULER {word} - {plain(', '.join(head))}, delivery {state.get('delivery_mode')}")
     if verdict.code != 2:
         click.echo(_who(state, now))
     for item in state.get("running") or ():
-        click.echo(f"running  {item['shop']}  {item['report']}  {item['step']}  {item['rows']:,} rows")
+        click.echo(plain(_running(item, now)))
     for reason in verdict.reasons[1:]:
-        click.echo(f"also     {reason}")
+        click.echo(f"also     {plain(reason)}")
     if counts.get("retrying"):
-        click.echo(f"waiting  {plural(int(counts['retrying']), 'retry')}")
-    click.echo(f"delivery {state.get('delivery_mode')}, database {state.get('database')}")
+        click.echo(f"waiting  {plural(int(counts['retrying']), 'report')} for a retry")
+    click.echo(f"database {short(str(state.get('database')))}")
     step = verdict.next_step or 'keep it running with systemd: README, "Operations"'
     click.echo(f"Next: {step}")
+
+
+def _running(item: Mapping[str, Any], now: datetime) -> str:
+    rows = f"  {int(item['rows']):,} rows" if item.get("rows") else ""
+    since = item.get("since")
+    took = f"  {say_length(max(timedelta(0), now - datetime.fromisoformat(str(since))))}" if since else ""
+    return f"running  {item['shop']}  {item.get('report') or 'between reports'}  {item.get('step') or ''}{rows}{took}"
 
 
 def _next(state: Mapping[str, Any]) -> list[str]:
@@ -82,7 +113,10 @@ def _next(state: Mapping[str, Any]) -> list[str]:
     upcoming = state.get("next") or []
     if not upcoming or not upcoming[0].get("at"):
         return []
-    zone = find_zone(upcoming[0].get("zone") or "UTC")
+    try:
+        zone = find_zone(upcoming[0].get("zone") or "UTC")
+    except KeyError:
+        zone = UTC
     return [f"next {datetime.fromisoformat(upcoming[0]['at']).astimezone(zone):%a %d %b %H:%M %Z}"]
 
 
@@ -94,5 +128,6 @@ def _who(state: Mapping[str, Any], now: datetime) -> str:
     if state.get("mode") == "once":
         return f"checked by hand, {good}"
     slots = state.get("slots") or {}
-    since = datetime.fromisoformat(state["started_at"]).astimezone()
-    return f"pid {state.get('pid')} since {since:%H:%M}, {good}, {slots.get('free')} of {slots.get('total')} slots free"
+    started = datetime.fromisoformat(state["started_at"]).astimezone()
+    since = f"{started:%H:%M}" if now - started < timedelta(hours=20) else f"{started:%a %d %b %H:%M}"
+    return f"pid {state.get('pid')} since {since}, {good}, {slots.get('free')} of {slots.get('total')} slots free"

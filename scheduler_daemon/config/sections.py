@@ -128,6 +128,27 @@ class Log(Section):
     format: Literal["auto", "console", "json"] = Field("auto", description="Console on a terminal, JSON elsewhere.")
 
 
+#: What only a start can take: it is held open, or other threads count on it.
+FIXED = frozenset(
+    {
+        *("database", "state", "spool", "types"),
+        *("daemon.workers", "daemon.lease", "daemon.beat", "daemon.start_delay"),
+    }
+)
+
+
+def _take_keys(section: str, mine: Section, theirs: Section, changed: list[str], fixed: list[str]) -> None:
+    for key in type(mine).model_fields:
+        path, value = f"{section}.{key}", getattr(theirs, key)
+        if getattr(mine, key) == value:
+            continue
+        if path in FIXED:
+            fixed.append(path)
+        else:
+            setattr(mine, key, value)
+            changed.append(path)
+
+
 class Config(Section):
     """The whole configuration."""
 
@@ -151,6 +172,28 @@ class Config(Section):
     source: Path | None = Field(None, exclude=True)
     #: Where each value came from, by key path.
     origin: dict[str, str] = Field(default_factory=dict, exclude=True)
+
+    def take(self, fresh: "Config") -> tuple[list[str], list[str]]:
+        """
+        Take the values of *fresh* in place, so that every part sees them; the `FIXED` ones stay.
+
+        Return the paths of the keys that changed, and of those that would have needed a restart.
+        """
+        changed: list[str] = []
+        fixed: list[str] = []
+        for section in type(self).model_fields:
+            mine, theirs = getattr(self, section), getattr(fresh, section)
+            if section in ("source", "origin") or mine == theirs:
+                continue
+            if section in FIXED:
+                fixed.append(section)
+            elif section == "daemon":
+                _take_keys(section, mine, theirs, changed, fixed)
+            else:
+                setattr(self, section, theirs)
+                changed.append(section)
+        self.origin = fresh.origin
+        return changed, fixed
 
     @property
     def state_file(self) -> Path:

@@ -30,8 +30,11 @@ UPDATE {{ours}}scheduler_run SET
   error = CASE WHEN {TOO_OFTEN} THEN 'The process that made it was lost {MOST_LOST_LEASES} times.' ELSE error END,
   finished_at = CASE WHEN {TOO_OFTEN} THEN {{now}} ELSE finished_at END,
   lost_leases = lost_leases + 1, not_before = {{now}}
-WHERE shop = ? AND status = 'running' AND fence < ?
-RETURNING id, status"""
+WHERE shop = ? AND status = 'running' AND fence < ?"""
+
+ADOPT_RETURNING = f"{ADOPT} RETURNING id, status"
+RUNNING = "SELECT id FROM {ours}scheduler_run WHERE shop = ? AND status = 'running' AND fence < ? FOR UPDATE"
+STATUS = "SELECT status FROM {ours}scheduler_run WHERE id = ?"
 
 PENDING_AGAIN = """
 UPDATE {ours}scheduler_delivery SET state = 'pending', updated_at = {now}
@@ -48,7 +51,9 @@ class Adopting:
 
     def __init__(self, engine: Engine, faces: Faces) -> None:
         self.faces = faces
-        self._texts = {sql: engine.text(sql) for sql in (ABANDONED, LOST_ATTEMPTS, ADOPT, PENDING_AGAIN, UNKNOWN)}
+        self.returning = engine.dialect.returning
+        texts = (ABANDONED, LOST_ATTEMPTS, ADOPT, ADOPT_RETURNING, RUNNING, STATUS, PENDING_AGAIN, UNKNOWN)
+        self._texts = {sql: engine.text(sql) for sql in texts}
 
     def adopt(self, execute: Execute, lease: Lease, repeatable: Sequence[str]) -> list[tuple[str, RunStatus]]:
         """
@@ -60,11 +65,23 @@ class Adopting:
         if execute(self._texts[ABANDONED], mine).fetchone() is None:
             return []
         execute(self._texts[LOST_ATTEMPTS], mine)
-        adopted = [(str(row[0]), RunStatus(row[1])) for row in execute(self._texts[ADOPT], mine).fetchall()]
+        adopted = [(str(name), RunStatus(status)) for name, status in self._adopted(execute, mine)]
         for run_id, status in adopted:
-            for channel in repeatable:
-                execute(self._texts[PENDING_AGAIN], (run_id, channel))
-            execute(self._texts[UNKNOWN], (run_id,))
+            self.settle(execute, run_id, repeatable)
             if status.final:
                 self.faces.closed(execute, run_id, status)
         return adopted
+
+    def settle(self, execute: Execute, run_id: str, repeatable: Sequence[str]) -> None:
+        """Judge deliveries found in `sending`: they may have gone out, unless their channel recognises a repeat."""
+        for channel in repeatable:
+            execute(self._texts[PENDING_AGAIN], (run_id, channel))
+        execute(self._texts[UNKNOWN], (run_id,))
+
+    def _adopted(self, execute: Execute, mine: tuple[str, int]) -> list[tuple[str, str]]:
+        """Change the runs; return their ids and new statuses."""
+        if self.returning:
+            return list(execute(self._texts[ADOPT_RETURNING], mine).fetchall())
+        names = [row[0] for row in execute(self._texts[RUNNING], mine).fetchall()]
+        execute(self._texts[ADOPT], mine)
+        return [(name, execute(self._texts[STATUS], (name,)).fetchone()[0]) for name in names]

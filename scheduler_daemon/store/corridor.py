@@ -28,6 +28,15 @@ WHERE id = (
 
 START = f"{NEXT} RETURNING {RUN_COLUMNS}"
 
+#: The same where an UPDATE returns no rows: the row is locked, changed, and read as it is then.
+CHOOSE = """
+SELECT id FROM {ours}scheduler_run WHERE shop = ? AND status = 'queued' AND not_before <= {now}
+ORDER BY priority, due_at, id LIMIT 1 FOR UPDATE"""
+TAKE = """
+UPDATE {ours}scheduler_run SET status = 'running', fence = ?, started_at = {now}, attempt = attempt + 1, reason = NULL
+WHERE id = ?"""
+SHOW = f"SELECT {RUN_COLUMNS} FROM {{ours}}scheduler_run WHERE id = ?"
+
 CLOSE = """
 UPDATE {ours}scheduler_run SET status = ?, reason = ?, error_code = ?, error = ?,
   record_count = COALESCE(?, record_count),
@@ -76,6 +85,7 @@ class Corridor:
         self.faces = faces
         self.adopting = Adopting(engine, faces)
         self._start_text, self._close_text, self._attempt_text = map(engine.text, (START, CLOSE_HELD, ATTEMPT))
+        self._choose_text, self._take_text, self._show_text = map(engine.text, (CHOOSE, TAKE, SHOW))
         self._publish_text, self._delivery_text = map(engine.text, (PUBLISH, ADD_DELIVERY))
 
     def enter(self, lease: Lease, repeatable: Sequence[str]) -> tuple[list[tuple[str, RunStatus]], Run | None]:
@@ -94,8 +104,17 @@ class Corridor:
         adopted, run = self.engine.together(steps)
         return adopted, run
 
+    def _start_row(self, execute: Execute, lease: Lease) -> Any:
+        if self.engine.dialect.returning:
+            return execute(self._start_text, (lease.fence, lease.shop)).fetchone()
+        chosen = execute(self._choose_text, (lease.shop,)).fetchone()
+        if chosen is None:
+            return None
+        execute(self._take_text, (lease.fence, *chosen))
+        return execute(self._show_text, chosen).fetchone()
+
     def _start(self, execute: Execute, lease: Lease) -> Run | None:
-        row = execute(self._start_text, (lease.fence, lease.shop)).fetchone()
+        row = self._start_row(execute, lease)
         if row is None:
             return None
         run = run_from_row(row)
@@ -124,7 +143,7 @@ class Corridor:
 
         Return that next run, or None. Raise LeaseLost where the run is no longer ours: nothing was written.
         """
-        if self.engine.is_sqlite or self.faces.has_table:
+        if self.engine.kind != "postgres" or self.faces.has_table:
             return self._finish_in_steps(lease, run, outcome, go_on)
         return self._finish_at_once(lease, run, outcome, go_on)
 
@@ -143,7 +162,7 @@ class Corridor:
                 if outcome.status.final:
                     faces.closed(execute, run.id, outcome.status)
                 return self._start(execute, lease) if go_on else None
-            return execute(self._start_text, (lease.fence, lease.shop)).fetchone() if go_on else None
+            return self._start_row(execute, lease) if go_on else None
 
         made = self.engine.together(steps)
         return made if made is None or isinstance(made, Run) else run_from_row(made)
@@ -163,6 +182,24 @@ class Corridor:
     def leave(self, lease: Lease, finished: Sequence[str] = ()) -> bool:
         """Give the shop back; *finished* has the ids of the schedules whose runs ended under this lease."""
         return self.leases.release(lease, lambda execute: self.faces.ran(execute, finished))
+
+    def surrender(self, lease: Lease, run: Run | None, outcome: Outcome, repeatable: Sequence[str]) -> bool:
+        """
+        Give the shop back for a thread that does not listen, so that a peer need not wait for the lease's end.
+
+        Its *run* takes *outcome*, its deliveries in `sending` are judged as those of a lost holder. What the thread
+        still writes is refused. False where the lease was no longer ours.
+        """
+
+        def steps(execute: Execute) -> None:
+            if run is None:
+                return
+            self.adopting.settle(execute, run.id, repeatable)
+            close = (*close_values(outcome), run.id, lease.fence, lease.shop, lease.fence)
+            if execute(self._close_text, close).rowcount == 1:
+                execute(self._attempt_text, (run.id, *self._attempt_values(lease, run, outcome)))
+
+        return self.leases.release(lease, steps)
 
     def _attempt_values(self, lease: Lease, run: Run, outcome: Outcome) -> tuple[Any, ...]:
         started = to_ms(run.started_at or run.queued_at)

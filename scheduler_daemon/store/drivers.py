@@ -11,31 +11,32 @@ DRIVERS = {"postgres": "psycopg", "mysql": "pymysql"}
 OTHERS = ("psycopg2", "psycopg2cffi", "pymysql", "MySQLdb")
 
 
-def peewee(kind: str = "sqlite") -> Any:
+def peewee(*kinds: str) -> Any:
     """
-    Return the module peewee, loaded with the driver for *kind*.
+    Return the module peewee, loaded with the drivers for *kinds* of database ("postgres", "mysql").
 
-    Raise UsageError where the driver is not installed.
+    Raise UsageError where one is not installed. The first call decides what is loaded.
     """
-    if "peewee" in sys.modules:
-        _need_driver(sys.modules["peewee"], kind)
-        return sys.modules["peewee"]
-    wanted = DRIVERS.get(kind)
-    hidden = [name for name in (*OTHERS, *DRIVERS.values()) if name != wanted and name not in sys.modules]
-    for name in hidden:
-        sys.modules[name] = None  # type: ignore[assignment]
-    try:
-        import peewee as module
-    finally:
+    if "peewee" not in sys.modules:
+        wanted = {DRIVERS[kind] for kind in kinds if kind in DRIVERS}
+        hidden = [name for name in (*OTHERS, *DRIVERS.values()) if name not in wanted and name not in sys.modules]
         for name in hidden:
-            sys.modules.pop(name, None)
-    _need_driver(module, kind)
+            sys.modules[name] = None  # type: ignore[assignment]
+        try:
+            import peewee  # noqa: F401 (loaded here, with no more drivers than asked for)
+        finally:
+            for name in hidden:
+                sys.modules.pop(name, None)
+    module = sys.modules["peewee"]
+    for kind in kinds:
+        _need_driver(module, kind)
     return module
 
 
 def _need_driver(module: ModuleType, kind: str) -> None:
-    if kind == "postgres" and module.psycopg is None:
+    names = {"postgres": ("psycopg", "PostgreSQL"), "mysql": ("mysql", "MySQL")}
+    if kind in names and getattr(module, names[kind][0]) is None:
         raise UsageError(
-            "The PostgreSQL driver is not installed.",
-            hint='Install it with: pip install "scheduler-daemon[postgres]".',
+            f"The {names[kind][1]} driver is not installed.",
+            hint=f'Install it with: pip install "scheduler-daemon[{kind}]".',
         )

@@ -17,7 +17,7 @@ from .dialect import dialect
 from .drivers import peewee
 from .faults import translate
 from .files import check_file, own_or_new
-from .group import GroupCommit, Job, Steps
+from .group import Execute, GroupCommit, Job, Steps
 from .urls import Target
 
 Rows = list[tuple[Any, ...]]
@@ -25,6 +25,10 @@ Rows = list[tuple[Any, ...]]
 #: Pages of SQLite's write-ahead log before they are copied into the file (16 MB): a busy ledger writes the same pages
 #: again and again, and each copying waits for the disk. SQLite's own 1,000 cost 8 % of the runs per second.
 CHECKPOINT_PAGES = 4000
+
+
+#: MySQL's own level takes locks on gaps between rows, and two daemons that queue would wait for each other.
+READ_COMMITTED = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 
 
 class Engine:
@@ -43,7 +47,8 @@ class Engine:
         self._group = GroupCommit(self._run_jobs) if self.is_sqlite else None
         self._texts: dict[str, str] = {}
         self._local = threading.local()
-        self.database: Any = self._open_sqlite(synchronous) if self.is_sqlite else self._open_postgres()
+        openers = {"postgres": self._open_postgres, "mysql": self._open_mysql}
+        self.database: Any = self._open_sqlite(synchronous) if self.is_sqlite else openers[target.kind]()
         from .tables import bind
 
         self.tables = bind(self.database, apps=self.dialect.apps, ours=self.dialect.ours)
@@ -70,6 +75,16 @@ class Engine:
             extra["options"] = "-c timezone=UTC -c statement_timeout=30s -c lock_timeout=5s"
         module = peewee("postgres")
         return module.PostgresqlDatabase(self.target.conninfo, prefer_psycopg3=True, **extra)
+
+    def _open_mysql(self) -> Any:
+        from pymysql.constants import CLIENT
+
+        # FOUND_ROWS: a matched row counts even where nothing changed.
+        modes = "ANSI_QUOTES,STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION"
+        start = f"SET SESSION sql_mode = '{modes}', time_zone = '+00:00', innodb_lock_wait_timeout = 5"
+        limits = {"connect_timeout": 5, "read_timeout": 30, "write_timeout": 30}
+        flags = {"client_flag": CLIENT.FOUND_ROWS, "init_command": start, "charset": "utf8mb4"}
+        return peewee("mysql").MySQLDatabase(self.target.name, **self.target.server, **limits, **flags)
 
     # Queries of the builder -----------------------------------------------------------------------------------------
 
@@ -179,7 +194,7 @@ class Engine:
             self._begin()
             try:
                 with translate(self.target.shown):
-                    execute = self.database.connection().cursor().execute
+                    execute = self.execute()
                     for job in jobs:
                         job.made = job.steps(execute)
                     execute("COMMIT")
@@ -225,6 +240,8 @@ class Engine:
                 database.connect(reuse_if_open=True)
                 if self.target.pgbouncer:
                     database.connection().prepare_threshold = None
+                if self.kind == "mysql":
+                    database.connection().cursor().execute(READ_COMMITTED)
         return database.connection()
 
     def _cursor(self, sql: str, params: Sequence[Any]) -> Any:
@@ -235,13 +252,25 @@ class Engine:
     def _execute(self, sql: str, params: Sequence[Any]) -> Rows:
         with translate(self.target.shown):
             cursor = self._cursor(sql, params)
-            return cast(Rows, cursor.fetchall()) if cursor.description is not None else []
+            return list(cursor.fetchall()) if cursor.description is not None else []
 
     def _drop_if_dead(self) -> bool:
         if self.is_sqlite:
             return False
         self.close_thread()
         return True
+
+    def execute(self) -> Execute:
+        """Return what runs a statement on this thread's connection and gives its cursor back."""
+        cursor = self._connection().cursor()
+        if self.kind != "mysql":
+            return cast(Execute, cursor.execute)
+
+        def run(sql: str, params: Sequence[Any] = ()) -> Any:
+            cursor.execute(sql, params)  # PyMySQL returns a number here, the others the cursor
+            return cursor
+
+        return run
 
     def close_thread(self) -> None:
         """Close this thread's connection."""

@@ -29,12 +29,14 @@ def translate(shown: str) -> Iterator[None]:
 
 
 def _translated(error: Exception, shown: str) -> StoreError | None:
-    origin = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
+    origin: BaseException = getattr(error, "orig", None) or error  # Peewee wraps what the driver raised
     if isinstance(origin, sqlite3.Error):
         return _from_sqlite(origin, shown)
     module = type(origin).__module__
     if module.startswith("psycopg"):
         return _from_postgres(origin, shown)
+    if module.startswith("pymysql"):
+        return _from_mysql(origin, shown)
     if module.startswith("peewee"):
         return StoreError(f"The database {shown} cannot be used: {first_line(error)}.", retryable=True)
     return None
@@ -70,7 +72,7 @@ def _from_sqlite(error: sqlite3.Error, shown: str) -> StoreError:
     return StoreError(f"The database {shown} refused a statement: {text}.")
 
 
-def _from_postgres(error: Exception, shown: str) -> StoreError:
+def _from_postgres(error: BaseException, shown: str) -> StoreError:
     state = getattr(error, "sqlstate", None) or ""
     text = first_line(error)
     if (
@@ -94,6 +96,38 @@ def _from_postgres(error: Exception, shown: str) -> StoreError:
         return StoreError(f"The database {shown} does not allow it: {text}.", code="database_readonly", hint=hint)
     passing = not state or state.startswith(PASSING)
     if passing:
+        return StoreError(f"The database {shown} does not answer: {text}.", hint=SERVER_HINT, retryable=True)
+    return StoreError(f"The database {shown} refused a statement: {text}.")
+
+
+#: What MySQL's numbers mean to us (MySQL docs: server error reference; 2xxx are the client's own).
+MYSQL_REFUSED = (1044, 1045, 1049, 1698)
+MYSQL_LOCKED = (1205, 1213)
+MYSQL_FULL = (1021, 1114, 3675)
+MYSQL_READONLY = (1142, 1227, 1290, 1792, 1836)
+MYSQL_UNEXPECTED = (1054, 1146)
+
+
+def _from_mysql(error: BaseException, shown: str) -> StoreError:
+    number = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+    text = str(error.args[1]) if len(error.args) > 1 else first_line(error)
+    if number in MYSQL_REFUSED:
+        return StoreError(f"The database {shown} refused us: {text}.", hint=SERVER_HINT, retryable=True)
+    if number in MYSQL_LOCKED:
+        return StoreError(f"A row of {shown} stays locked by another program.", code="database_locked", retryable=True)
+    if number in MYSQL_FULL:
+        return StoreError(f"The disk of the database {shown} is full.", code="disk_full", retryable=True)
+    if number in MYSQL_READONLY:
+        return StoreError(
+            f"The database {shown} does not allow it: {text}.",
+            code="database_readonly",
+            hint="Grant this user the right, or connect to the primary server.",
+            retryable=number in (1290, 1792, 1836),
+        )
+    if number in MYSQL_UNEXPECTED:
+        hint = "Run: scheduler db status."
+        return StoreError(f"The database {shown} is not as expected: {text}.", code="database_outdated", hint=hint)
+    if 2000 <= number < 3000 or number in (0, 1040, 1053, 1152, 1927):
         return StoreError(f"The database {shown} does not answer: {text}.", hint=SERVER_HINT, retryable=True)
     return StoreError(f"The database {shown} refused a statement: {text}.")
 

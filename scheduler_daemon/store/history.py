@@ -87,6 +87,12 @@ class History:
         query = run_query(self.engine.tables).where(run.schedule_id == schedule_id)
         return self._runs(query.order_by(run.due_at.desc(), run.id.desc()).limit(limit))
 
+    def waiting(self, shop: str, now: datetime) -> int:
+        """Return how many runs of the shop may start now."""
+        run = self.run
+        ready = (run.shop == shop) & (run.status == QUEUED) & (run.not_before <= to_ms(now))
+        return self.engine.tally(run.select(run.id).where(ready), COUNTED)
+
     def by_key(self, schedule_id: str, trigger: Trigger, key: str) -> Run | None:
         """Return the run of one occurrence, by its identity; None where there is none."""
         run = self.run

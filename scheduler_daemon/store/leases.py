@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from ..lib.clock import from_ms, monotonic
 from ..model import Lease
-from .engine import Engine
+from .engine import Engine, Rows
 from .group import Execute
 
 #: `next_work_at` of a shop without work: far beyond any moment, and half of what a bigint holds.
@@ -35,6 +35,11 @@ WITH c AS MATERIALIZED (
 UPDATE {{ours}}scheduler_shop s {TAKE.replace("fence + 1", "s.fence + 1")}
 FROM c WHERE s.shop = c.shop RETURNING s.shop, s.fence"""
 
+#: MySQL has no UPDATE ... RETURNING (MariaDB 10.11 neither): rows are locked, then changed.
+FREE_MYSQL = f"""
+SELECT shop, fence FROM {{ours}}scheduler_shop WHERE {FREE} AND (? = '' OR shop = ?)
+ORDER BY next_work_at LIMIT ? FOR UPDATE SKIP LOCKED"""
+
 BEAT = """
 UPDATE {ours}scheduler_shop SET beat = beat + 1, lease_until = {now} + ?
 WHERE shop = ? AND fence = ? AND holder = ?"""
@@ -43,8 +48,10 @@ HOLD = "SELECT 1 FROM {ours}scheduler_shop WHERE shop = ? AND fence = ?"
 
 WORK = "SELECT MIN(not_before) FROM {ours}scheduler_run WHERE shop = ? AND status = 'queued'"
 
+#: The fence grows here too: what a thread of the old holder still writes is refused from now on.
 RELEASE = """
-UPDATE {ours}scheduler_shop SET holder = NULL, lease_until = 0, next_work_at = ? WHERE shop = ? AND fence = ?"""
+UPDATE {ours}scheduler_shop SET holder = NULL, fence = fence + 1, lease_until = 0, next_work_at = ?
+WHERE shop = ? AND fence = ?"""
 
 NEXT_WORK = f"""
 SELECT next_work_at FROM {{ours}}scheduler_shop
@@ -64,9 +71,8 @@ class Leases:
         self.holder = holder
         self.length = lease.total_seconds()
         self._ms = int(self.length * 1000)
-        self._claim = CLAIM_SQLITE if engine.is_sqlite else CLAIM_POSTGRES
         #: Asks whether a lease still holds; where rows can be locked, it stays so until the transaction's end.
-        self.hold_text = engine.text(HOLD + ("" if engine.is_sqlite else " FOR UPDATE"))
+        self.hold_text = engine.text(HOLD + engine.dialect.lock)
 
     def claim(self, limit: int, only: str = "") -> list[Lease]:
         """
@@ -77,9 +83,24 @@ class Leases:
         """
         sent = monotonic()
         take, free = (self.holder, self._ms), (only, only, limit)
-        rows = self.engine.write(self._claim, (*take, *free) if self.engine.is_sqlite else (*free, *take))
+        if self.engine.kind == "sqlite":
+            rows = self.engine.write(CLAIM_SQLITE, (*take, *free))
+        elif self.engine.kind == "postgres":
+            rows = self.engine.write(CLAIM_POSTGRES, (*free, *take))
+        else:
+            rows = self._claim_in_steps(take, free)
         until = sent + self.length * SAFE
         return [Lease(shop=row[0], fence=row[1], valid_until=until) for row in rows]
+
+    def _claim_in_steps(self, take: tuple[object, ...], free: tuple[object, ...]) -> Rows:
+        """Claim where an UPDATE returns no rows: the locked rows are ours until the commit."""
+        with self.engine.transaction():
+            rows = self.engine.write(FREE_MYSQL, free)
+            if rows:
+                marks = ", ".join("?" * len(rows))
+                shops = [row[0] for row in rows]
+                self.engine.write(f"UPDATE {{ours}}scheduler_shop {TAKE} WHERE shop IN ({marks})", (*take, *shops))
+        return [(shop, fence + 1) for shop, fence in rows]
 
     def beat(self, leases: Iterable[Lease]) -> tuple[float, list[Lease]]:
         """Extend *leases*; return until when they are valid (monotonic) and those that were lost."""
@@ -99,7 +120,7 @@ class Leases:
         """
         Give *lease* back and say when the shop has work next; False where it was no longer ours.
 
-        *also* is done in the same commit. The row is locked by a statement of its own before the runs are looked at:
+        *also* is done before, in the same commit. The row is locked by a statement of its own before the runs are looked at:
         in one statement PostgreSQL would look at them as they were before a waiting *queue* committed, and the shop
         would sleep over its work.
         """
@@ -108,9 +129,9 @@ class Leases:
         def steps(execute: Execute) -> bool:
             if not self.holds(lease, execute):
                 return False
-            found = execute(work, (lease.shop,)).fetchone()[0]
             if also is not None:
                 also(execute)
+            found = execute(work, (lease.shop,)).fetchone()[0]
             return bool(execute(give_back, (NEVER if found is None else found, lease.shop, lease.fence)).rowcount == 1)
 
         return bool(self.engine.together(steps))

@@ -127,12 +127,19 @@ class Queueing:
         asked = asked_to_json(None, (), name=seen.name, owner="", zone="", deadline=0.0)
         at = to_ms(now)
         error = (seen.problem_code, f"Schedule {seen.name} ({seen.id}): {seen.problem}.".replace("..", "."))
+        values = (new_ulid(at), seen.id, seen.shop, key, due_at, due_at, at, at, asked, *error)
+        run = self.engine.tables.run
+        known = run.select(run.id).where(run.schedule_id == seen.id, run.occurrence_key == key).limit(1)
         with self.engine.transaction():
-            values = (new_ulid(at), seen.id, seen.shop, key, due_at, due_at, at, at, asked, *error)
-            return self.engine.count(REFUSED, values) == 1
+            if self.engine.fetch(known):
+                return False
+            self.engine.write(REFUSED, values)
+        return True
 
     def _move(self, batch: Sequence[tuple[SeenSchedule, Plan]]) -> set[str]:
         """Move the cursors that are still what was seen, in one statement; return the ids of those rows."""
+        if not self.engine.dialect.returning:
+            return self._move_in_steps(batch)
         lite = self.engine.is_sqlite
         first = "(?, ?, ?, ?)" if lite else "(?::text, ?::timestamp, ?::timestamp, ?::boolean)"
         rows = ", ".join([first] + ["(?, ?, ?, ?)"] * (len(batch) - 1))
@@ -146,6 +153,20 @@ class Queueing:
             style = style_of(seen.cursor, self.style)
             values += [seen.id, encode(plan.next_due_at, style), seen.cursor, not plan.over]
         return {str(row[0]) for row in self.engine.write(sql, values)}
+
+    def _move_in_steps(self, batch: Sequence[tuple[SeenSchedule, Plan]]) -> set[str]:
+        """Move the cursors where an UPDATE returns no rows: lock, compare, then change those that match."""
+        row = self.row
+        ids = [seen.id for seen, _ in batch]
+        locked = row.select(row.id, row.next_run_at).where(row.id.in_(ids), row.is_active == True)  # noqa: E712
+        found: dict[str, Any] = dict(self.engine.fetch(locked.order_by(row.id).for_update()))
+        moved = set()
+        for seen, plan in batch:
+            if seen.id in found and found[seen.id] == seen.cursor:
+                cursor = encode(plan.next_due_at, style_of(seen.cursor, self.style))
+                self.engine.change(row.update(next_run_at=cursor, is_active=not plan.over).where(row.id == seen.id))
+                moved.add(seen.id)
+        return moved
 
     def _remember_rules(self, plans: Sequence[Plan]) -> None:
         changed = [plan for plan in plans if plan.rule_hash and plan.rule_hash != plan.schedule.rule_hash]

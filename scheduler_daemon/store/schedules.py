@@ -109,18 +109,11 @@ class Schedules:
     def _write_ours(self, schedule: Schedule) -> None:
         rule = None if schedule.recurrence is None else json.dumps(recurrence.to_json(schedule.recurrence))
         ours = self.ours
-        insert = ours.insert(
-            schedule_id=schedule.id,
-            rule=rule,
-            options=json.dumps(options_to_json(schedule), ensure_ascii=False),
-            rule_hash=schedule.rule_hash,
-            version=1,
-        )
-        kept = [ours.rule, ours.options, ours.rule_hash]
-        query = insert.on_conflict(
-            conflict_target=[ours.schedule_id], preserve=kept, update={ours.version: ours.version + 1}
-        )
-        self.engine.change(query)
+        options = json.dumps(options_to_json(schedule), ensure_ascii=False)
+        values = {"rule": rule, "options": options, "rule_hash": schedule.rule_hash}
+        change = ours.update({**values, "version": ours.version + 1}).where(ours.schedule_id == schedule.id)
+        if self.engine.change(change) == 0:
+            self.engine.change(ours.insert({**values, "schedule_id": schedule.id, "version": 1}))
 
     def pause(self, schedule_id: str, reason: str, now: datetime) -> bool:
         """Pause a schedule; its occurrences become rows `skipped / paused`. False where it was paused already."""

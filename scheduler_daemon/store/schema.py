@@ -14,8 +14,14 @@ from .faults import translate
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 HISTORY = "scheduler_migration"
-#: The advisory lock that all our daemons on one PostgreSQL database share; any constant does.
-ADVISORY_LOCK = 7_319_004_417
+#: The advisory lock that all our daemons on one database share, taken and given back; any constant does.
+ADVISORY = {
+    "postgres": ("SELECT pg_advisory_lock(7319004417)", "SELECT pg_advisory_unlock(7319004417)"),
+    "mysql": (
+        "SELECT GET_LOCK(CONCAT(DATABASE(), '.scheduler'), 25)",
+        "SELECT RELEASE_LOCK(CONCAT(DATABASE(), '.scheduler'))",
+    ),
+}
 APP_TABLES = ("Session", "ReportSchedule", "ReportHistory")
 
 
@@ -65,10 +71,10 @@ def upgrade(engine: Engine) -> list[str]:
             return []
         first = not found.applied
         engine.database.make_app = first and not app_tables(engine)
-        engine.database.is_postgres = not engine.is_sqlite
+        engine.database.kind = engine.kind
         engine.database.app_schema = engine.target.app_schema
-        if not engine.is_sqlite:
-            engine.write("CREATE SCHEMA IF NOT EXISTS scheduler")
+        if engine.dialect.ours:
+            engine.write(f"CREATE SCHEMA IF NOT EXISTS {engine.dialect.ours}")
         names = engine.call(lambda: _runner(engine).up())
         if first:
             own = "1" if engine.database.make_app else "0"
@@ -89,7 +95,7 @@ def columns(engine: Engine, table: str) -> list[str]:
     if engine.is_sqlite:
         return [row[0] for row in engine.read("SELECT name FROM pragma_table_info(?)", (table,))]
     sql = "SELECT column_name FROM information_schema.columns WHERE table_schema = ? AND table_name = ?"
-    return [row[0] for row in engine.read(sql, (engine.target.app_schema, table))]
+    return [row[0] for row in engine.read(sql, (_schema(engine), table))]
 
 
 def is_view(engine: Engine, name: str) -> bool:
@@ -97,15 +103,19 @@ def is_view(engine: Engine, name: str) -> bool:
     if engine.is_sqlite:
         return bool(engine.read("SELECT 1 FROM sqlite_master WHERE type = 'view' AND name = ?", (name,)))
     sql = "SELECT 1 FROM information_schema.views WHERE table_schema = ? AND table_name = ?"
-    return bool(engine.read(sql, (engine.target.app_schema, name)))
+    return bool(engine.read(sql, (_schema(engine), name)))
+
+
+def _schema(engine: Engine) -> str:
+    """Return where the app's tables are, as `information_schema` names it; MySQL calls its databases so."""
+    return engine.dialect.apps or engine.target.name
 
 
 def _runner(engine: Engine) -> Any:
     from playhouse.migrations import Runner
 
-    if engine.is_sqlite:
-        return Runner(engine.database, str(MIGRATIONS), HISTORY)
-    return Runner(engine.database, str(MIGRATIONS), HISTORY, schema="scheduler")
+    schema = {"schema": engine.dialect.ours} if engine.dialect.ours else {}
+    return Runner(engine.database, str(MIGRATIONS), HISTORY, **schema)
 
 
 @contextmanager
@@ -114,12 +124,13 @@ def _locked(engine: Engine) -> Iterator[None]:
         with _file_lock(Path(f"{engine.target.path}.migrate")):
             yield
         return
-    engine.read("SELECT pg_advisory_lock(?)", (ADVISORY_LOCK,))
+    lock, unlock = ADVISORY[engine.kind]
+    engine.read(lock)
     try:
         yield
     finally:
         with suppress(StoreError):  # a connection that is gone has given the lock back
-            engine.read("SELECT pg_advisory_unlock(?)", (ADVISORY_LOCK,))
+            engine.read(unlock)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from ..errors import UsageError
@@ -9,6 +10,7 @@ from ..lib.words import did_you_mean
 
 POSTGRES = ("postgres", "postgresql")
 SQLITE = ("sqlite", "file")
+MYSQL = ("mysql", "mariadb")
 
 #: What Prisma puts into a URL and libpq does not know (Prisma docs: connection URLs).
 PRISMA_ONLY = frozenset(
@@ -20,7 +22,7 @@ PRISMA_ONLY = frozenset(
 class Target:
     """Where the database is, read from its URL."""
 
-    #: "sqlite" or "postgres".
+    #: "sqlite", "postgres" or "mysql" (MariaDB too).
     kind: str
     #: The file (sqlite only).
     path: Path | None = None
@@ -30,6 +32,10 @@ class Target:
     app_schema: str = "public"
     #: Whether a PgBouncer in transaction mode stands between (postgres only).
     pgbouncer: bool = False
+    #: The database's name on its server (mysql only).
+    name: str = ""
+    #: Where the server is and who we are there, as the driver takes it; holds the password (mysql only).
+    server: dict[str, Any] = field(default_factory=dict, repr=False)
     #: The URL without its password, for people.
     shown: str = ""
 
@@ -46,13 +52,13 @@ def read_url(url: str, base: Path | None = None) -> Target:
         return _read_file_url(url, base or Path.cwd())
     if scheme in POSTGRES:
         return _read_postgres_url(url)
-    if scheme in ("mysql", "mariadb"):
-        raise UsageError("MySQL and MariaDB are not supported yet.", hint="Use SQLite or PostgreSQL for now.")
+    if scheme in MYSQL:
+        return _read_mysql_url(url)
     shown = scheme or "a text without a scheme"
-    near = did_you_mean(scheme, (*POSTGRES, *SQLITE))
+    near = did_you_mean(scheme, (*POSTGRES, *SQLITE, *MYSQL))
     raise UsageError(
         f"The database URL starts with {shown!r}, which names no database we know.{near}",
-        hint="Write sqlite:///path/to/file.db, file:./dev.sqlite or postgresql://user@host/name.",
+        hint="Write sqlite:///path/to/file.db, file:./dev.sqlite, postgresql://user@host/name or mysql://user@host/name.",
     )
 
 
@@ -103,3 +109,24 @@ def _read_postgres_url(url: str) -> Target:
         pgbouncer=query.get("pgbouncer", "").lower() == "true",
         shown=f"postgresql://{user}{host}{port}{parts.path}",
     )
+
+
+def _read_mysql_url(url: str) -> Target:
+    """Read ``mysql://user:password@host:3306/name`` with Prisma's `socket`, `sslcert` and `sslaccept`."""
+    parts = urlsplit(url)
+    name = unquote(parts.path.strip("/"))
+    if not name:
+        raise UsageError("The MySQL URL names no database.", hint="Write mysql://user@host:3306/name.")
+    query = dict(parse_qsl(parts.query))
+    server: dict[str, Any] = {"user": unquote(parts.username or ""), "password": unquote(parts.password or "")}
+    if query.get("socket"):
+        server["unix_socket"] = query["socket"]
+    else:
+        server |= {"host": parts.hostname or "localhost", "port": parts.port or 3306}
+    if query.get("sslcert"):
+        server["ssl"] = {"ca": query["sslcert"]}
+    elif query.get("sslaccept") == "strict":
+        server["ssl"] = {"check_hostname": True}
+    user = f"{parts.username}@" if parts.username else ""
+    where = query.get("socket") or f"{parts.hostname or 'localhost'}{f':{parts.port}' if parts.port else ''}"
+    return Target("mysql", name=name, server=server, shown=f"mysql://{user}{where}/{name}")

@@ -38,7 +38,7 @@ FLOORS = (
     ("config",),
     ("tick", "prepare", "deliver", "snapshot", "loop_clock"),
     ("perform",),
-    ("app", "daemon"),
+    ("app", "wakeup", "lifesigns", "daemon"),
     ("cli", "__main__"),
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}

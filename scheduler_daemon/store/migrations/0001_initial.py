@@ -4,7 +4,7 @@ OURS = """
 CREATE TABLE {ours}scheduler_setting (
   name VARCHAR(64) PRIMARY KEY,
   value TEXT NOT NULL
-);
+){options};
 CREATE TABLE {ours}scheduler_schedule (
   schedule_id VARCHAR(64) PRIMARY KEY,
   rule {json},
@@ -15,7 +15,7 @@ CREATE TABLE {ours}scheduler_schedule (
   paused_at BIGINT,
   paused_reason TEXT,
   version INTEGER NOT NULL DEFAULT 0
-);
+){options};
 CREATE TABLE {ours}scheduler_shop (
   shop VARCHAR(255) PRIMARY KEY,
   name TEXT,
@@ -31,7 +31,7 @@ CREATE TABLE {ours}scheduler_shop (
   beat BIGINT NOT NULL DEFAULT 0,
   lease_until BIGINT NOT NULL DEFAULT 0,
   next_work_at BIGINT NOT NULL DEFAULT 4611686018427387904
-);
+){options};
 CREATE INDEX scheduler_shop_work ON {ours}scheduler_shop (next_work_at, lease_until);
 CREATE TABLE {ours}scheduler_run (
   id VARCHAR(26) PRIMARY KEY,
@@ -60,7 +60,7 @@ CREATE TABLE {ours}scheduler_run (
   spool_path TEXT,
   error_code VARCHAR(64),
   error TEXT
-);
+){options};
 CREATE UNIQUE INDEX scheduler_run_occurrence ON {ours}scheduler_run (schedule_id, "trigger", occurrence_key);
 CREATE INDEX scheduler_run_waiting ON {ours}scheduler_run (shop, status, priority, due_at, id);
 CREATE INDEX scheduler_run_finished ON {ours}scheduler_run (finished_at, status);
@@ -77,7 +77,7 @@ CREATE TABLE {ours}scheduler_attempt (
   error TEXT,
   timings {json},
   PRIMARY KEY (run_id, number)
-){without_rowid};
+){without_rowid}{options};
 CREATE TABLE {ours}scheduler_node (
   node VARCHAR(128) PRIMARY KEY,
   host VARCHAR(255) NOT NULL,
@@ -89,7 +89,7 @@ CREATE TABLE {ours}scheduler_node (
   last_good_at BIGINT,
   skew_ms BIGINT,
   snapshot {json}
-);
+){options};
 CREATE TABLE {ours}scheduler_delivery (
   id VARCHAR(26) PRIMARY KEY,
   run_id VARCHAR(26) NOT NULL,
@@ -105,7 +105,7 @@ CREATE TABLE {ours}scheduler_delivery (
   error_code VARCHAR(64),
   error TEXT,
   updated_at BIGINT NOT NULL
-);
+){options};
 CREATE UNIQUE INDEX scheduler_delivery_key ON {ours}scheduler_delivery ("key");
 CREATE UNIQUE INDEX scheduler_delivery_recipient ON {ours}scheduler_delivery (run_id, channel, recipient, copy);
 CREATE INDEX scheduler_delivery_state ON {ours}scheduler_delivery (state, not_before)
@@ -114,40 +114,40 @@ CREATE INDEX scheduler_delivery_state ON {ours}scheduler_delivery (state, not_be
 #: Prisma's own words for its columns, by engine (`prisma migrate` of the app's schema).
 APPS = """
 CREATE TABLE {app}"Session" (
-  "id" TEXT NOT NULL{pk},
-  "shop" TEXT NOT NULL,
-  "state" TEXT NOT NULL,
+  "id" {name} NOT NULL{pk},
+  "shop" {name} NOT NULL,
+  "state" {name} NOT NULL,
   "isOnline" BOOLEAN NOT NULL DEFAULT false,
-  "scope" TEXT,
+  "scope" {long},
   "expires" {moment},
-  "accessToken" TEXT NOT NULL,
+  "accessToken" {long} NOT NULL,
   "userId" BIGINT,
-  "firstName" TEXT,
-  "lastName" TEXT,
-  "email" TEXT,
+  "firstName" {name},
+  "lastName" {name},
+  "email" {name},
   "accountOwner" BOOLEAN NOT NULL DEFAULT false,
-  "locale" TEXT,
+  "locale" {name},
   "collaborator" BOOLEAN DEFAULT false,
   "emailVerified" BOOLEAN DEFAULT false,
-  "refreshToken" TEXT,
+  "refreshToken" {long},
   "refreshTokenExpires" {moment}{pk_session}
 );
 CREATE TABLE {app}"ReportSchedule" (
-  "id" TEXT NOT NULL{pk},
-  "shop" TEXT NOT NULL,
-  "name" TEXT NOT NULL,
-  "reportType" TEXT NOT NULL,
+  "id" {name} NOT NULL{pk},
+  "shop" {name} NOT NULL,
+  "name" {name} NOT NULL,
+  "reportType" {name} NOT NULL,
   "filters" {app_json},
-  "frequency" TEXT NOT NULL,
+  "frequency" {name} NOT NULL,
   "dayOfWeek" INTEGER,
   "dayOfMonth" INTEGER,
-  "time" TEXT NOT NULL,
-  "timezone" TEXT NOT NULL DEFAULT 'UTC',
-  "recipients" TEXT NOT NULL,
+  "time" {name} NOT NULL,
+  "timezone" {name} NOT NULL DEFAULT 'UTC',
+  "recipients" {long} NOT NULL,
   "isActive" BOOLEAN NOT NULL DEFAULT true,
   "nextRunAt" {moment},
   "lastRunAt" {moment},
-  "createdAt" {moment} NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  "createdAt" {moment} NOT NULL DEFAULT {current},
   "updatedAt" {moment} NOT NULL{pk_schedule}
 );
 CREATE INDEX "ReportSchedule_isActive_nextRunAt_idx" ON {app}"ReportSchedule" ("isActive", "nextRunAt");
@@ -165,7 +165,7 @@ WHERE started_at IS NOT NULL OR reason = 'no_session'
 
 def up(migrator, db):  # type: ignore[no-untyped-def]
     """Create everything; the database says through `app_schema` and `make_app` what is wanted."""
-    words = postgres_words(db.app_schema) if db.is_postgres else SQLITE_WORDS
+    words = postgres_words(db.app_schema) if db.kind == "postgres" else WORDS[db.kind]
     statements = OURS + (";" + APPS if db.make_app else "")
     for statement in statements.split(";"):
         if statement.strip():
@@ -173,6 +173,9 @@ def up(migrator, db):  # type: ignore[no-untyped-def]
 
 
 SQLITE_WORDS = {
+    "name": "TEXT",
+    "long": "TEXT",
+    "current": "CURRENT_TIMESTAMP",
     "ours": "",
     "app": "",
     "json": "TEXT",
@@ -182,15 +185,38 @@ SQLITE_WORDS = {
     "pk_session": "",
     "pk_schedule": "",
     "without_rowid": " WITHOUT ROWID",
+    "options": "",
     "started": "COALESCE(started_at, queued_at)",
     "finished": "finished_at",
 }
+
+MYSQL_WORDS = {
+    "name": "VARCHAR(191)",
+    "long": "TEXT",
+    "current": "CURRENT_TIMESTAMP(3)",
+    "ours": "",
+    "app": "",
+    "json": "LONGTEXT",
+    "app_json": "JSON",
+    "moment": "DATETIME(3)",
+    "pk": " PRIMARY KEY",
+    "pk_session": "",
+    "pk_schedule": "",
+    "without_rowid": "",
+    "options": " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+    "started": "TIMESTAMPADD(MICROSECOND, COALESCE(started_at, queued_at) * 1000, '1970-01-01 00:00:00.000')",
+    "finished": "TIMESTAMPADD(MICROSECOND, finished_at * 1000, '1970-01-01 00:00:00.000')",
+}
+WORDS = {"sqlite": SQLITE_WORDS, "mysql": MYSQL_WORDS}
 
 
 def postgres_words(app_schema: str) -> dict[str, str]:
     """Return PostgreSQL's words for what differs."""
     moment = "to_timestamp({} / 1000.0) AT TIME ZONE 'UTC'"
     return {
+        "name": "TEXT",
+        "long": "TEXT",
+        "current": "CURRENT_TIMESTAMP",
         "ours": "scheduler.",
         "app": f'"{app_schema}".',
         "json": "TEXT",
@@ -200,6 +226,7 @@ def postgres_words(app_schema: str) -> dict[str, str]:
         "pk_session": ',\n  CONSTRAINT "Session_pkey" PRIMARY KEY ("id")',
         "pk_schedule": ',\n  CONSTRAINT "ReportSchedule_pkey" PRIMARY KEY ("id")',
         "without_rowid": "",
+        "options": "",
         "started": moment.format("COALESCE(started_at, queued_at)"),
         "finished": moment.format("finished_at"),
     }

@@ -1,0 +1,31 @@
+"""Moments for people: local time, in the zone of the report that they belong to."""
+
+from datetime import UTC, datetime, tzinfo
+
+from ..lib.zones import find_zone
+
+
+def zone_or_utc(*names: str | None) -> tzinfo:
+    """Return the first of *names* that is a zone, else UTC (a row may name a zone that does not exist)."""
+    for name in names:
+        if name:
+            try:
+                return find_zone(name)
+            except KeyError:
+                continue
+    return UTC
+
+
+def say_moment(moment: datetime, zone: tzinfo, now: datetime) -> str:
+    """Return *moment* in *zone*: ``Mon 30 Nov 08:00 CET``, with its year where it is not this one."""
+    local = moment.astimezone(zone)
+    year = "" if local.year == now.astimezone(zone).year else f" {local:%Y}"
+    return f"{local:%a %d %b}{year} {local:%H:%M %Z}"
+
+
+def say_clock(moment: datetime, zone: tzinfo, now: datetime) -> str:
+    """Return *moment* in *zone* as shortly as it is clear: ``03:12 CET`` today, else with its day."""
+    local = moment.astimezone(zone)
+    if local.date() == now.astimezone(zone).date():
+        return f"{local:%H:%M %Z}"
+    return say_moment(moment, zone, now)

@@ -1,0 +1,81 @@
+"""How the daemon shows that it lives: the state file, its row in the database, systemd's watchdog."""
+
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from . import __version__
+from .errors import StoreError
+from .lib.clock import monotonic, to_ms, utc_now
+from .logs import say
+from .snapshot import Observer, Tick, boot_id
+from .statefile import StateFile
+from .store import Store
+from .systemd import notify, watchdog_seconds
+from .threads import Hold
+
+#: The state file is written at least this often, in seconds.
+WRITE_EVERY = 10.0
+#: And at most this often, in seconds, where something happened.
+WRITE_SOON = 1.0
+
+
+@dataclass(slots=True)
+class LifeSigns:
+    """Written by the main loop only, so that a loop that hangs shows no life."""
+
+    store: Store
+    state: StateFile
+    observer: Observer
+    workers: int
+    #: Whether something happened that the state file does not say yet.
+    dirty: bool = True
+    _written: float = 0.0
+    _fed: float = 0.0
+    _trouble: str = ""
+
+    def show(self, tick: Tick, holds: Sequence[Hold], *, force: bool = False) -> None:
+        """Write the state file where it is time, and feed the watchdog; a disk that is full is told, once."""
+        self._feed_watchdog()
+        since = monotonic() - self._written
+        if not force and not (self.dirty and since >= WRITE_SOON) and since < WRITE_EVERY:
+            return
+        now = utc_now()
+        self.observer.count(now)
+        self._written = monotonic()
+        self.dirty = False
+        self._write({**self.observer.state(now, tick, holds, self.workers)})
+
+    def farewell(self, tick: Tick) -> None:
+        """Say that nobody runs here any more."""
+        state = self.observer.state(utc_now(), tick, [], self.workers)
+        self._write({**state, "isRunning": False})
+        try:
+            self.store.notebook.forget_node()
+        except StoreError as error:
+            say("check_failed", "warning", error=error.message)
+
+    def _write(self, state: dict[str, object]) -> None:
+        try:
+            self.state.write(state)
+        except OSError as error:
+            trouble = error.strerror or str(error)
+            if trouble != self._trouble:
+                say("state_unwritable", "warning", error=trouble, file=str(self.state.path))
+            self._trouble = trouble
+        else:
+            self._trouble = ""
+
+    def note_node(self, tick: Tick, mode: str) -> None:
+        """Keep this daemon's row in `scheduler_node`; raise StoreError."""
+        facts = {"host": socket.gethostname(), "pid": os.getpid(), "boot_id": boot_id(), "version": __version__}
+        facts |= {"mode": mode, "started_at": to_ms(self.observer.started_at), "snapshot": None}
+        last = to_ms(tick.last_good_at) if tick.last_good_at else None
+        self.store.notebook.note_node({**facts, "last_good_at": last, "skew_ms": self.store.skew_ms()})
+
+    def _feed_watchdog(self) -> None:
+        every = watchdog_seconds()
+        if every and monotonic() - self._fed >= every:
+            self._fed = monotonic()
+            notify("WATCHDOG=1")
