@@ -6,13 +6,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 
-from scheduler_daemon.cli.main import COMMANDS
-from scheduler_daemon.config.example import example, markdown_table
-from scheduler_daemon.errors import CODES
+from scheduler_daemon.cli.main import COMMANDS, program
+from scheduler_daemon.config.example import example
+from tests.house.blocks import ROOT, between, blocks
 
-ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PACKAGE = ROOT / "scheduler_daemon"
 
@@ -44,27 +44,24 @@ FLOORS = (
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
 
 
-def between(mark: str) -> str:
-    found = re.search(f"<!-- {mark} -->\n(.*?)<!-- /{mark} -->", README, re.DOTALL)
-    assert found, mark
-    return found[1].strip()
-
-
-def test_the_readme_lists_every_option() -> None:
-    assert between("config") == markdown_table()
-
-
-def test_the_readme_lists_every_error_code() -> None:
-    assert between("codes") == codes_table()
-
-
-def codes_table() -> str:
-    lines = ["| code | what it means |", "| --- | --- |"]
-    return "\n".join([*lines, *(f"| `{code}` | {text} |" for code, text in CODES.items())])
+@pytest.mark.parametrize("mark", blocks())
+def test_the_readme_says_what_the_code_says(mark: str) -> None:
+    assert between(README, mark) == blocks()[mark], "run: python -m tests.house.blocks"
 
 
 def test_the_readme_lists_every_command() -> None:
-    assert set(re.findall(r"^\| `scheduler ([\w-]+)`", between("commands"), re.MULTILINE)) == set(COMMANDS)
+    assert set(re.findall(r"^\| `scheduler ([\w-]+)`", between(README, "commands"), re.MULTILINE)) == set(COMMANDS)
+
+
+def test_the_readme_names_options_that_exist() -> None:
+    rows = re.findall(r"^\| `scheduler ([\w-]+)` \| (.*) \|$", between(README, "commands"), re.MULTILINE)
+    for name, text in rows:
+        command = program.get_command(click.Context(program), name)
+        assert command is not None
+        known = {option for item in command.params for option in item.opts}
+        assert set(re.findall(r"`(--[\w-]+)`", text)) <= known, name
+        if isinstance(command, click.Group) and (listed := re.search(r"`([a-z ]+)`", text)):
+            assert set(listed[1].split()) <= set(command.commands), name
 
 
 def test_the_example_file_is_what_the_code_says() -> None:
