@@ -9,26 +9,18 @@ adopt, start, beat, publish, release) would cost four times as much with the bui
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 from typing import Any, cast
 
 from ..errors import StoreError
 from .dialect import dialect
 from .drivers import peewee
 from .faults import translate
-from .files import check_file, own_or_new
+from .files import own_or_new
 from .group import Execute, GroupCommit, Job, Steps
+from .opening import OPENERS, prepare_connection
 from .urls import Target
 
 Rows = list[tuple[Any, ...]]
-
-#: Pages of SQLite's write-ahead log before they are copied into the file (16 MB): a busy ledger writes the same pages
-#: again and again, and each copying waits for the disk. SQLite's own 1,000 cost 8 % of the runs per second.
-CHECKPOINT_PAGES = 4000
-
-
-#: MySQL's own level takes locks on gaps between rows, and two daemons that queue would wait for each other.
-READ_COMMITTED = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 
 
 class Engine:
@@ -40,51 +32,17 @@ class Engine:
         self.is_sqlite = target.kind == "sqlite"
         self.dialect = dialect(target.kind, target.app_schema)
         self.lock_timeout = lock_timeout
-        #: Whether the file was not there, or empty, before.
-        self.created = False
         #: SQLite's own waiter is unfair: writers of this process queue here first.
         self._writer: Any = threading.Lock() if self.is_sqlite else nullcontext()
         self._group = GroupCommit(self._run_jobs) if self.is_sqlite else None
         self._texts: dict[str, str] = {}
         self._local = threading.local()
-        openers = {"postgres": self._open_postgres, "mysql": self._open_mysql}
-        self.database: Any = self._open_sqlite(synchronous) if self.is_sqlite else openers[target.kind]()
+        self.database: Any = OPENERS[target.kind](target, synchronous=synchronous, lock_timeout=lock_timeout)
+        #: Whether an SQLite file was not there, or empty, before; nothing has connected yet.
+        self.created = target.path is not None and own_or_new(target.path)
         from .tables import bind
 
         self.tables = bind(self.database, apps=self.dialect.apps, ours=self.dialect.ours)
-
-    def _open_sqlite(self, synchronous: str) -> Any:
-        path = cast(Path, self.target.path)
-        check_file(path)
-        self.created = own_or_new(path)
-        pragmas = [("synchronous", synchronous), ("foreign_keys", 0), ("busy_timeout", int(self.lock_timeout * 1000))]
-        if self.created:
-            # An SQLite file that we did not make keeps its journal mode (DESIGN 5).
-            pragmas[:0] = [("journal_mode", "wal")]
-        pragmas.append(("wal_autocheckpoint", CHECKPOINT_PAGES))
-        return peewee().SqliteDatabase(
-            str(path), pragmas=pragmas, timeout=self.lock_timeout, check_same_thread=False, cached_statements=256
-        )
-
-    def _open_postgres(self) -> Any:
-        keep_alive = {"keepalives": 1, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
-        extra: dict[str, Any] = {"tcp_user_timeout": 10000, "application_name": "scheduler-daemon", **keep_alive}
-        if self.target.pgbouncer:
-            extra["prepare_threshold"] = None
-        else:
-            extra["options"] = "-c timezone=UTC -c statement_timeout=30s -c lock_timeout=5s"
-        module = peewee("postgres")
-        return module.PostgresqlDatabase(self.target.conninfo, prefer_psycopg3=True, **extra)
-
-    def _open_mysql(self) -> Any:
-        from pymysql.constants import CLIENT
-
-        # FOUND_ROWS: a matched row counts even where nothing changed.
-        modes = "ANSI_QUOTES,STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION"
-        start = f"SET SESSION sql_mode = '{modes}', time_zone = '+00:00', innodb_lock_wait_timeout = 5"
-        limits = {"connect_timeout": 5, "read_timeout": 30, "write_timeout": 30}
-        flags = {"client_flag": CLIENT.FOUND_ROWS, "init_command": start, "charset": "utf8mb4"}
-        return peewee("mysql").MySQLDatabase(self.target.name, **self.target.server, **limits, **flags)
 
     # Queries of the builder -----------------------------------------------------------------------------------------
 
@@ -238,10 +196,7 @@ class Engine:
         if database.is_closed():
             with translate(self.target.shown):
                 database.connect(reuse_if_open=True)
-                if self.target.pgbouncer:
-                    database.connection().prepare_threshold = None
-                if self.kind == "mysql":
-                    database.connection().cursor().execute(READ_COMMITTED)
+                prepare_connection(self.target, database.connection())
         return database.connection()
 
     def _cursor(self, sql: str, params: Sequence[Any]) -> Any:

@@ -120,9 +120,9 @@ class Leases:
         """
         Give *lease* back and say when the shop has work next; False where it was no longer ours.
 
-        *also* is done before, in the same commit. The row is locked by a statement of its own before the runs are looked at:
-        in one statement PostgreSQL would look at them as they were before a waiting *queue* committed, and the shop
-        would sleep over its work.
+        *also* is done before, in the same commit. The row is locked by a statement of its own before the runs are
+        looked at: in one statement PostgreSQL would look at them as they were before a waiting *queue* committed, and
+        the shop would sleep over its work.
         """
         work, give_back = self.engine.text(WORK), self.engine.text(RELEASE)
 

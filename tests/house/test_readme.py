@@ -118,3 +118,29 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
     done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
     ours = [line for line in done.stderr.splitlines() if "scheduler" in line]
     assert (done.returncode, ours) == (0, [])
+
+
+def loads(path: Path) -> set[Path]:
+    """Return the modules of ours that *path* loads when it is imported (not those imported inside a function)."""
+    package, found = path.parent, set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if not isinstance(node, ast.ImportFrom) or node.level == 0:
+            continue
+        base = package
+        for _ in range(node.level - 1):
+            base = base.parent
+        target = base.joinpath(*(node.module or "").split(".")) if node.module else base
+        for name in ("", *(alias.name for alias in node.names)):
+            for candidate in ((target / name).with_suffix(".py"), target / name / "__init__.py"):
+                if candidate.is_file() and candidate != path:
+                    found.add(candidate)
+    return found
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    graph = {path: loads(path) for path in modules()}
+    # Taking away whoever loads nothing that is left: what remains stands in a circle or leads to one.
+    while free := [path for path, needs in graph.items() if not needs & graph.keys()]:
+        for path in free:
+            del graph[path]
+    assert sorted(str(path.relative_to(PACKAGE)) for path in graph) == []
