@@ -8,13 +8,13 @@ adopt, start, beat, publish, release) would cost four times as much with the bui
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any, cast
 
 from ..errors import StoreError
 from .dialect import dialect
 from .drivers import peewee
-from .faults import translate
+from .faults import LOCKED_HINT, translate
 from .files import own_or_new
 from .group import Execute, GroupCommit, Job, Steps
 from .opening import OPENERS, prepare_connection
@@ -33,7 +33,7 @@ class Engine:
         self.dialect = dialect(target.kind, target.app_schema)
         self.lock_timeout = lock_timeout
         #: SQLite's own waiter is unfair: writers of this process queue here first.
-        self._writer: Any = threading.Lock() if self.is_sqlite else nullcontext()
+        self._writer = threading.Lock()
         self._group = GroupCommit(self._run_jobs) if self.is_sqlite else None
         self._texts: dict[str, str] = {}
         self._local = threading.local()
@@ -105,7 +105,7 @@ class Engine:
         if self.in_transaction:
             yield
             return
-        with self._writer:
+        with self._writing():
             self._begin()
             self._local.open = True
             try:
@@ -148,7 +148,7 @@ class Engine:
                 self._run_jobs([job])
 
     def _commit_jobs(self, jobs: list[Job]) -> None:
-        with self._writer:
+        with self._writing():
             self._begin()
             try:
                 with translate(self.target.shown):
@@ -159,6 +159,24 @@ class Engine:
             except BaseException:
                 self._rollback()
                 raise
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Be this process's one writer (SQLite); raise StoreError where another thread waits for a lock too long."""
+        if not self.is_sqlite:
+            yield
+            return
+        if not self._writer.acquire(timeout=2 * self.lock_timeout + 1):
+            raise StoreError(
+                f"The database {self.target.shown} is locked by another program.",
+                code="database_locked",
+                hint=LOCKED_HINT,
+                retryable=True,
+            )
+        try:
+            yield
+        finally:
+            self._writer.release()
 
     # The connection -------------------------------------------------------------------------------------------------
 
@@ -178,7 +196,11 @@ class Engine:
         begin = self.dialect.begin
         try:
             with translate(self.target.shown):
-                self._connection().cursor().execute(begin)
+                connection = self._connection()
+                if self.is_sqlite and self._local.patience != self.lock_timeout:
+                    self._local.patience = self.lock_timeout
+                    connection.execute(f"PRAGMA busy_timeout = {int(self.lock_timeout * 1000)}")
+                connection.cursor().execute(begin)
         except StoreError as error:
             if not (error.retryable and self._drop_if_dead()):
                 raise
@@ -197,6 +219,7 @@ class Engine:
             with translate(self.target.shown):
                 database.connect(reuse_if_open=True)
                 prepare_connection(self.target, database.connection())
+                self._local.patience = None
         return database.connection()
 
     def _cursor(self, sql: str, params: Sequence[Any]) -> Any:
@@ -235,10 +258,8 @@ class Engine:
             self.database._state.reset()
 
     def wait_for_locks(self, seconds: float) -> None:
-        """From now on wait at most *seconds* for another process's lock (a drain keeps its bound)."""
+        """From now on every thread waits at most *seconds* for another process's lock (a drain keeps its bound)."""
         self.lock_timeout = seconds
-        if self.is_sqlite and not self.database.is_closed():
-            self.database.connection().execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
     def call(self, function: Callable[[], Any]) -> Any:
         """Run *function*, which uses Peewee itself, with this engine's connection and its errors translated."""
