@@ -1,6 +1,8 @@
 """Composition: from a Config to the parts at work. The only module that knows them all."""
 
 import threading
+import traceback
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,13 +79,19 @@ def delivery_mode(config: Config, store: Store) -> str:
     return config.delivery.mode or store.mode
 
 
-def build(config: Config, store: Store, wake: Callable[[], None]) -> App:
-    """Put the parts together; *wake* is called when a shop's thread is done."""
+def build(config: Config, store: Store, wake: Callable[[], None], *, remember: bool = True) -> App:
+    """
+    Put the parts together; *wake* is called when a shop's thread is done.
+
+    With *remember* the performer keeps the ids of the runs that ended, for a command that waits for them.
+    """
     retry = config.retry
     policy = RetryPolicy(retry.attempts, retry.base, retry.cap)
     mode = delivery_mode(config, store)
     kitchen = Kitchen(config, store, Spool(config.spool_dir))
     performer = Performer(config, store, kitchen, Post(config, store, policy, mode), policy)
+    if not remember:
+        performer.ended = deque(maxlen=0)
     threads = ShopThreads(config.daemon.workers, performer.work, wake)
     heartbeat = Heartbeat(store, threads, config.daemon.beat.total_seconds())
     return App(config, store, performer, threads, Planner(store, mode), heartbeat)
@@ -121,5 +129,8 @@ class Heartbeat:
         except StoreError as error:
             # The leases run out by themselves if this lasts; `valid_until` then stops every shop.
             say("check_failed", "warning", error=error.message)
+            return
+        except Exception as error:  # a defect must not end the thread that keeps the leases
+            say("loop_failed", "error", error=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
             return
         self._threads.extend(valid_until, lost)

@@ -111,7 +111,8 @@ class Daemon:
         planner.set_cursors(now, again=True)
         planner.find_edits(now)
         tell(planner.queue_due(now), self.app.mode)
-        self.app.store.leases.mend()
+        self.app.store.mending.wake()
+        self.app.store.mending.shorten_waits(self.app.config.retry.cap)
         self._start_shops()
         self._signs.note_node(self.tick, self.app.mode)
         return True

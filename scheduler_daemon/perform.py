@@ -2,6 +2,7 @@
 
 import random
 import traceback
+from collections import deque
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -35,8 +36,8 @@ class Performer:
     draining: bool = False
     #: Whether other shops wait for a slot; set by the loop.
     others_wait: bool = False
-    #: Ids of the runs that ended here, for whoever waits for them.
-    ended: list[str] = field(default_factory=list)
+    #: Ids of the runs that ended here, for a command that waits for them; a daemon keeps none.
+    ended: deque[str] = field(default_factory=deque)
 
     def work(self, hold: Hold) -> None:
         """Do all that the shop of *hold* has to do now; never raises."""

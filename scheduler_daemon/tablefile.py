@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from .model import About, Column, ColumnKind, Period, Row, Table
 
 ROWS = "rows.jsonl"
 HEADER = "table.json"
+#: Lines read at once.
+BATCH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +24,10 @@ class SpooledRows:
     path: Path
 
     def __iter__(self) -> Iterator[Row]:
-        loads = json.loads
+        # Many lines as one array: a call of the decoder for each line costs a third of reading it.
         with self.path.open(encoding="utf-8") as file:
-            for line in file:
-                yield loads(line)
+            while lines := list(islice(file, BATCH)):
+                yield from json.loads(f"[{','.join(lines)}]")
 
 
 def header_to_json(table: Table) -> str:

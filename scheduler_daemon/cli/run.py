@@ -32,7 +32,7 @@ def run(context: Context) -> int:
         if _for_people(config) or context.verbose:
             announce(config, store)
         wakeup = Wakeup()
-        app = build(config, store, wakeup.wake)
+        app = build(config, store, wakeup.wake, remember=False)
 
         def reload() -> None:
             fresh = load_config(context.config_path, context.overrides)

@@ -17,6 +17,7 @@ from .engine import Engine
 from .faces import Faces, styles
 from .history import History
 from .leases import Leases
+from .mending import Mending
 from .moments import Style
 from .notebook import Notebook
 from .queueing import Queueing
@@ -75,6 +76,7 @@ class Store:
         self.shops = Shops(self.engine)
         self.sessions = Sessions(self.engine, session)
         self.history = History(self.engine)
+        self.mending = Mending(self.engine)
         self.notebook = Notebook(self.engine, self.holder)
 
     def _faces(self) -> Faces:

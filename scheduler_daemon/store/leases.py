@@ -57,11 +57,6 @@ NEXT_WORK = f"""
 SELECT next_work_at FROM {{ours}}scheduler_shop
 WHERE next_work_at < {NEVER} AND paused_at IS NULL AND lease_until <= {{now}} ORDER BY next_work_at LIMIT 1"""
 
-MEND = """
-UPDATE {ours}scheduler_shop SET next_work_at = {now} WHERE next_work_at > {now} AND lease_until <= {now}
-AND shop IN (
-  SELECT shop FROM {ours}scheduler_run WHERE status = 'queued' AND not_before <= {now})"""
-
 
 class Leases:
     """Claims, beats and releases of shops for one holder."""
@@ -146,12 +141,3 @@ class Leases:
         sql = "SELECT shop, holder FROM {ours}scheduler_shop WHERE lease_until > {now} AND holder <> ?"
         rows = self.engine.read(sql, (self.holder,))
         return {shop: holder for shop, holder in rows if not shops or shop in shops}
-
-    def mend(self) -> int:
-        """
-        Wake shops whose queued work is earlier than their row says; return their number.
-
-        *queue* and *release* keep the row right; this is the net below them, cheap enough for each tick.
-        """
-        with self.engine.transaction():
-            return self.engine.count(MEND)

@@ -194,3 +194,21 @@ def test_a_database_of_a_newer_version_is_refused(database_url: str) -> None:
     with pytest.raises(StoreError) as caught:
         open_test_store(database_url)
     assert caught.value.code == "database_newer"
+
+
+def test_a_wait_written_by_a_clock_that_was_ahead_is_pulled_back_to_its_cap(store: Store) -> None:
+    make_schedule(store)
+    queue_due(store)
+    (lease,) = store.leases.claim(8)
+    _, run = store.corridor.enter(lease, ())
+    assert run is not None
+    ahead = Outcome(RunStatus.QUEUED, not_before=now() + timedelta(hours=2))
+    store.corridor.finish(lease, run, ahead, go_on=False)
+    store.corridor.leave(lease)
+    assert store.mending.shorten_waits(timedelta(hours=3)) == 0
+    assert store.mending.shorten_waits(timedelta(minutes=30)) == 1
+    (waiting,) = store.history.latest()
+    assert waiting.not_before <= now() + timedelta(minutes=30)
+    upcoming = store.leases.next_work_at()
+    assert upcoming is not None
+    assert upcoming <= now() + timedelta(minutes=30)
