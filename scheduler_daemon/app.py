@@ -15,6 +15,7 @@ from .logs import say
 from .model import Lease
 from .perform import Performer
 from .prepare import Kitchen
+from .retention import Retention
 from .retry import RetryPolicy
 from .sources import TYPES
 from .spool import Spool
@@ -33,6 +34,7 @@ class App:
     threads: ShopThreads
     planner: Planner
     heartbeat: "Heartbeat"
+    retention: Retention
 
     @property
     def mode(self) -> str:
@@ -94,7 +96,8 @@ def build(config: Config, store: Store, wake: Callable[[], None], *, remember: b
         performer.ended = deque(maxlen=0)
     threads = ShopThreads(config.daemon.workers, performer.work, wake)
     heartbeat = Heartbeat(store, threads, config.daemon.beat.total_seconds())
-    return App(config, store, performer, threads, Planner(store, mode), heartbeat)
+    retention = Retention(config, store, kitchen.spool)
+    return App(config, store, performer, threads, Planner(store, mode), heartbeat, retention)
 
 
 class Heartbeat:

@@ -115,6 +115,7 @@ class Daemon:
         self.app.store.mending.shorten_waits(self.app.config.retry.cap)
         self._start_shops()
         self._signs.note_node(self.tick, self.app.mode)
+        self.app.retention.start(now)
         return True
 
     def _well(self) -> None:

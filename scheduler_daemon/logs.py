@@ -42,6 +42,7 @@ EVENTS = {
     "config_needs_restart": "These options are taken at the next start only: {options}",
     "delivery_mode": "Delivery is now {mode}",
     "config_refused": "The configuration was not taken: {error}",
+    "tidied": "Removed {rows} old runs and the files of {files}",
     "state_unwritable": "The state file cannot be written: {error}",
     "daemon_leaves": "Leaving at once; unfinished reports are taken up when their leases end",
 }

@@ -57,7 +57,7 @@ class Kitchen:
         if run.spool_path:
             with suppress(RunError):  # gone (a container restarted): the same period is fetched again
                 return self.spool.open_file(run, renderer.media_type)
-        self.spool.require_space(SPACE)
+        self.spool.require_space(SPACE, self.config.spool.quota)
         table = self._timed("fetch", timings, hold, lambda: self._fetch(run, run.report, hold))
         hold.check()
         return self._timed("render", timings, hold, lambda: self._render(run, table, renderer, hold))

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -25,6 +25,8 @@ class Spool:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        #: Bytes in it when it was last looked through.
+        self._used = 0
 
     def folder(self, run_id: str) -> Path:
         """Return the run's folder, made when it is not there."""
@@ -33,14 +35,18 @@ class Spool:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return folder
 
-    def require_space(self, needed: int) -> None:
-        """Raise RunError `disk_full` where less than *needed* bytes are free."""
+    def require_space(self, needed: int, quota: int = 0) -> None:
+        """Raise RunError: `disk_full` with less than *needed* bytes free, `spool_full` where *quota* is used up."""
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         free = shutil.disk_usage(self.root).free
         if free < needed:
             message = f"Only {free // 1_000_000} MB are free in the spool {self.root}."
             hint = "Make room, or set spool.dir; the report is tried again."
             raise RunError(message, code="disk_full", hint=hint, retryable=True)
+        if quota and self._used > quota:
+            message = f"The spool {self.root} holds {self._used // 1_000_000} MB, more than its quota."
+            hint = "Its files wait to be delivered: see scheduler history list, or raise spool.quota."
+            raise RunError(message, code="spool_full", hint=hint, retryable=True)
 
     def write_rows(self, run_id: str, table: Table) -> Table:
         """
@@ -110,18 +116,32 @@ class Spool:
         """Remove the run's rows once its file is made."""
         (self.folder(run_id) / ROWS).unlink(missing_ok=True)
 
-    def sweep(self, keep: timedelta, now: datetime, keep_runs: set[str]) -> int:
-        """Remove the folders of runs that ended longer than *keep* ago; return their number."""
+    def sweep(self, keep: timedelta, now: datetime, keep_runs: set[str], quota: int = 0) -> int:
+        """
+        Remove the folders of finished runs that are older than *keep*, and the oldest ones beyond *quota* bytes.
+
+        *keep_runs* (ids) are not touched: their files are still to be delivered. Return the number removed.
+        """
+        found = sorted(self._folders(), key=lambda item: item[0])
+        total = sum(size for _, size, _ in found)
         removed = 0
-        if not self.root.is_dir():
-            return 0
-        for folder in self.root.iterdir():
-            if folder.name in keep_runs or not folder.is_dir():
-                continue
-            if now.timestamp() - folder.stat().st_mtime > keep.total_seconds():
+        for changed, size, folder in found:
+            old = now.timestamp() - changed > keep.total_seconds()
+            if folder.name not in keep_runs and (old or (quota and total > quota)):
                 shutil.rmtree(folder, ignore_errors=True)
+                total -= size
                 removed += 1
+        self._used = total
         return removed
+
+    def _folders(self) -> Iterator[tuple[float, int, Path]]:
+        """Yield when each run's folder last changed (seconds since 1970), its bytes and its path."""
+        if not self.root.is_dir():
+            return
+        for folder in self.root.iterdir():
+            with suppress(OSError):  # another daemon may remove it meanwhile
+                if folder.is_dir() and not folder.is_symlink():
+                    yield folder.stat().st_mtime, sum(file.stat().st_size for file in folder.iterdir()), folder
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ..channels.email import Options as EmailSection
 from ..channels.folder import Options as FolderSection
-from ..lib.options import Length, SecretText
+from ..lib.options import Length, SecretText, Size
 from ..recurrence import read_cron
 
 
@@ -85,12 +85,14 @@ class SpoolSection(Section):
 
     dir: Path | None = Field(None, description="The folder.")
     keep: Length = Field(timedelta(days=7), description="How long files of finished runs stay.")
+    quota: Size = Field(0, description="How much it may hold, like 2GB; the oldest files go first. 0 is no limit.")
 
 
 class HistorySection(Section):
     """`[history]`: the ledger."""
 
     keep: Length = Field(timedelta(days=400), description="How long finished runs stay.")
+    rows: int = Field(0, ge=0, description="How many finished runs of one schedule stay at most; 0 is no limit.")
 
 
 class Shopify(Section):

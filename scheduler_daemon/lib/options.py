@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, PlainSerializer
 
 from .secret import Secret
-from .words import parse_length
+from .words import parse_length, parse_size
 
 
 def _read_length(value: Any) -> timedelta:
@@ -24,6 +24,15 @@ def _read_secret(value: Any) -> Secret:
         raise ValueError("a secret is a text")
     return Secret(value)
 
+
+def _read_size(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    return parse_size(str(value))
+
+
+#: A number of bytes, written with its unit.
+Size = Annotated[int, BeforeValidator(_read_size)]
 
 #: A length of time, written with its unit.
 Length = Annotated[timedelta, BeforeValidator(_read_length)]

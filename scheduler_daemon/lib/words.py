@@ -7,6 +7,8 @@ from datetime import timedelta
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 LENGTH = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+")
+SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?B)?")
 PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
 
 
@@ -26,6 +28,18 @@ def parse_length(text: str) -> timedelta:
     if not LENGTH.fullmatch(packed):
         raise ValueError(f'{text!r} is not a length of time; write a number with its unit, like "90s", "5m" or "1h30m"')
     return timedelta(seconds=sum(float(number) * UNITS[unit] for number, unit in PART.findall(packed)))
+
+
+def parse_size(text: str) -> int:
+    """
+    Read a number of bytes with its unit: ``500MB``, ``2GB``, ``0``; units are powers of 1000.
+
+    Raise ValueError for anything else.
+    """
+    found = SIZE.fullmatch(text.strip().upper().replace(" ", ""))
+    if not found or (not found[2] and float(found[1])):
+        raise ValueError(f'{text!r} is not a size; write a number with its unit, like "500MB" or "2GB"')
+    return int(float(found[1]) * SIZES[found[2]])
 
 
 def say_length(length: timedelta) -> str:

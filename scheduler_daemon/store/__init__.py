@@ -20,6 +20,7 @@ from .leases import Leases
 from .mending import Mending
 from .moments import Style
 from .notebook import Notebook
+from .pruning import Pruning
 from .queueing import Queueing
 from .schedule_rows import SeenSchedule
 from .schedules import Schedules
@@ -77,6 +78,7 @@ class Store:
         self.sessions = Sessions(self.engine, session)
         self.history = History(self.engine)
         self.mending = Mending(self.engine)
+        self.pruning = Pruning(self.engine)
         self.notebook = Notebook(self.engine, self.holder)
 
     def _faces(self) -> Faces:

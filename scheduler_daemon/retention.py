@@ -1,0 +1,65 @@
+"""What is not kept for ever: old rows of the ledger, old files of the spool; in a thread of its own."""
+
+import threading
+import traceback
+from dataclasses import dataclass
+from datetime import datetime
+
+from .config import Config
+from .errors import StoreError
+from .lib.clock import monotonic
+from .logs import say
+from .spool import Spool
+from .store import Store
+
+#: Seconds between two looks at the spool.
+SPOOL_EVERY = 600.0
+#: Seconds that one round may spend on removing rows.
+MOST_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class Retention:
+    """Removes what `history.keep`, `history.rows`, `spool.keep` and `spool.quota` no longer allow."""
+
+    config: Config
+    store: Store
+    spool: Spool
+    _spool_again: float = 0.0
+    _thread: threading.Thread | None = None
+
+    def start(self, now: datetime) -> None:
+        """Begin a round, unless the last one is still at work."""
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._round, args=(now,), name="retention", daemon=True)
+            self._thread.start()
+
+    def _round(self, now: datetime) -> None:
+        try:
+            rows, files = self.prune(now, monotonic() + MOST_SECONDS), self._sweep(now)
+            if rows or files:
+                say("tidied", rows=rows, files=files)
+        except StoreError as error:  # the next round goes on
+            say("check_failed", "warning", error=error.message, code=error.code)
+        except Exception as error:  # a defect must not end in silence
+            say("loop_failed", "error", error=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
+        finally:
+            self.store.close()
+
+    def prune(self, now: datetime, until: float) -> int:
+        """Remove rows batch by batch until nothing is left to remove or *until* (monotonic); return their number."""
+        settings, removed = self.config.history, 0
+        while True:
+            part = self.store.pruning.older_than(now - settings.keep)
+            if settings.rows and not part:
+                part = self.store.pruning.beyond(settings.rows)
+            removed += part
+            if not part or monotonic() > until:
+                return removed
+
+    def _sweep(self, now: datetime) -> int:
+        if monotonic() < self._spool_again:
+            return 0
+        self._spool_again = monotonic() + SPOOL_EVERY
+        settings = self.config.spool
+        return self.spool.sweep(settings.keep, now, self.store.history.open_runs(), settings.quota)
