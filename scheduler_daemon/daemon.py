@@ -22,6 +22,7 @@ from .loop_clock import CheckTimes, Ticker
 from .snapshot import Observer, Tick
 from .statefile import StateFile
 from .systemd import notify
+from .threads import MOST_LEAKED
 from .tick import start_shops, tell
 from .wakeup import Wakeup
 
@@ -29,6 +30,8 @@ from .wakeup import Wakeup
 PATIENCE = 2.0
 #: A wall clock that drifts from the monotonic one by more than this, in seconds, jumped.
 JUMP = 2.0
+#: Seconds beyond its deadline after which a thread is given up on: it looks at the deadline at every page and row.
+HUNG = 90.0
 #: Seconds that a thread gets to let go when the drain's time is over.
 LAST_WAIT = 2.0
 
@@ -46,6 +49,7 @@ class Daemon:
     _signs: Any = None
     _ticker: Any = None
     _stopping: bool = False
+    _exit: int = 0
     #: When the last good check ended, monotonic.
     _last_good: float = 0.0
     #: The wall clock minus the monotonic one.
@@ -78,6 +82,7 @@ class Daemon:
         self._watch_clock()
         self._ticker.run_pending()
         self._guard()
+        self._give_up_hung()
         soon = utc_now() + timedelta(seconds=PATIENCE)
         upcoming = self._guarded(self._peek) or soon
         self._show()
@@ -140,6 +145,18 @@ class Daemon:
         if self.tick.number and monotonic() - self._last_good > 1.5 * interval:
             self._last_good = monotonic()
             self._check()
+
+    def _give_up_hung(self) -> None:
+        """Free the slots of threads that hang beyond their deadline; with too many of them, leave for a fresh start."""
+        threads, late = self.app.threads, monotonic() - HUNG
+        for hold in threads.holds():
+            if hold.deadline < late:
+                say("thread_leaked", "error", shop=hold.lease.shop, step=hold.step, leaked=threads.leaked + 1)
+                self.app.performer.give_up(hold)
+                threads.abandon(hold)
+        if threads.leaked > MOST_LEAKED and not self._stopping:
+            say("daemon_worn", "error", leaked=threads.leaked)
+            self._stopping, self._exit = True, 1
 
     def _peek(self) -> datetime:
         """Queue and start what has come due; return when to look again. Raise StoreError."""
@@ -235,10 +252,10 @@ class Daemon:
             self.app.performer.surrender(hold)
         self._signs.farewell(self.tick)
         say("daemon_stopped", unfinished=sorted(hold.lease.shop for hold in left))
-        if left:
-            os._exit(0)  # a thread that does not listen must not hold the process
+        if left or self.app.threads.leaked:
+            os._exit(self._exit)  # a thread that does not listen must not hold the process
         self.app.close()
-        return 0
+        return self._exit
 
     def _wait_for_threads(self, until: float) -> None:
         while self.app.threads.busy() and monotonic() < until:

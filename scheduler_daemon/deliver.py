@@ -106,7 +106,7 @@ class Post:
 
     def _failed(self, row: Delivery, error: DeliveryError, hold: Hold) -> None:
         told = (error.code, error.message)
-        if error.ambiguous:
+        if error.ambiguous and self.config.delivery.on_unknown == "hold":
             self.store.deliveries.end(hold.lease, row, DeliveryState.UNKNOWN, error=told)
             return
         again = next_attempt_at(
@@ -114,7 +114,7 @@ class Post:
             failed=row.attempts + 1,
             now=utc_now(),
             chance=random.random(),
-            retryable=error.retryable,
+            retryable=error.retryable or error.ambiguous,
             retry_after=error.retry_after,
         )
         state = DeliveryState.FAILED if again is None else DeliveryState.PENDING

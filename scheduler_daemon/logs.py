@@ -34,6 +34,8 @@ EVENTS = {
     "run_adopted": "Report {run} of {shop} was taken back from a lost process: {status}",
     "schedule_refused": "Schedule {name} of {shop} cannot be read: {error}",
     "schedule_note": "Schedule {name} of {shop}: {note}",
+    "thread_leaked": "The thread of {shop} hangs ({step}) and is given up on; {leaked} so far",
+    "daemon_worn": "{leaked} threads hang: leaving for a fresh start",
     "lease_lost": "The lease on {shop} went to another holder; its results were thrown away",
     "database_back": "The database answers again",
     "clock_jumped": "The clock jumped by {seconds} s",

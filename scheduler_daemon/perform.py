@@ -3,17 +3,18 @@
 import random
 import traceback
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from .channels import IDEMPOTENT
+from .channels import IDEMPOTENT, KINDS
 from .config import Config
 from .deliver import Post
 from .errors import LeaseLost, RunError, SchedulerError, SessionError, StoreError, Throttled, UsageError
 from .lib.clock import monotonic, utc_now
 from .lib.words import plural
 from .logs import say
-from .model import Outcome, Run, RunStatus, SkipReason
+from .model import Outcome, Run, RunStatus, SkipReason, Trigger
 from .prepare import Kitchen
 from .retry import RetryPolicy, next_attempt_at
 from .store import Store
@@ -59,15 +60,28 @@ class Performer:
 
     def surrender(self, hold: Hold) -> None:
         """Give back the shop of a thread that does not listen to a stop; never raises."""
-        outcome = interrupted(Stopped("The daemon stopped before the report was made."))
+        self._give_back(hold, lambda _: interrupted(Stopped("The daemon stopped before the report was made.")))
+
+    def give_up(self, hold: Hold) -> None:
+        """Give back the shop of a thread that hangs beyond its deadline; never raises."""
+        late = RunError("The attempt hung beyond its deadline.", code="deadline_passed", retryable=True)
+        self._give_back(hold, lambda run: self._failure(run, late))
+
+    def _give_back(self, hold: Hold, judge: Callable[[Run], Outcome]) -> None:
+        run = hold.run
         try:
-            self.store.corridor.surrender(hold.lease, hold.run, outcome, IDEMPOTENT)
+            outcome = interrupted(Stopped("It had no run.")) if run is None else judge(run)
+            self.store.corridor.surrender(hold.lease, run, outcome, self._repeatable())
         except StoreError as error:  # its lease ends by itself
             say("shop_failed", "error", shop=hold.lease.shop, error=error.message, code=error.code)
 
+    def _repeatable(self) -> tuple[str, ...]:
+        """Return the channels on which a delivery that may have gone out is sent again."""
+        return tuple(KINDS) if self.config.delivery.on_unknown == "resend" else IDEMPOTENT
+
     def _work(self, hold: Hold) -> None:
         lease = hold.lease
-        adopted, run = self.store.corridor.enter(lease, IDEMPOTENT)
+        adopted, run = self.store.corridor.enter(lease, self._repeatable())
         for run_id, status in adopted:
             say("run_adopted", "warning", run=run_id, shop=lease.shop, status=status.value)
         started, count = monotonic(), 0
@@ -86,7 +100,7 @@ class Performer:
             if outcome.status.final:
                 finished.append(run.schedule_id)
             self.ended.append(run.id)
-            hold.run, run = None, following
+            hold.run, run, hold.deadline = None, following, float("inf")
         self.store.corridor.leave(lease, finished)
         if count:
             others = f", {tally['skipped']} skipped" if tally["skipped"] else ""
@@ -138,9 +152,18 @@ class Performer:
         again = next_attempt_at(
             self.policy, failed=failed, now=now, chance=random.random(), retryable=retryable, retry_after=wait
         )
+        if again is not None and not throttled and self._comes_first(run, again):
+            again = None
         status = RunStatus.FAILED if again is None else RunStatus.QUEUED
         counts = again is None or not throttled
         return Outcome(status, error_code=error.code, error=sentence(error), not_before=again, counts=counts)
+
+    def _comes_first(self, run: Run, again: datetime) -> bool:
+        """Whether the schedule's next occurrence comes before another try at this one."""
+        if self.config.retry.past_next or run.trigger is not Trigger.SCHEDULE:
+            return False
+        upcoming = self.store.queueing.cursor_of(run.schedule_id)
+        return upcoming is not None and upcoming <= again
 
     def _tell(self, run: Run, outcome: Outcome, tally: dict[str, int]) -> None:
         name = {"name": run.name, "shop": run.shop, "run": run.id, "schedule": run.schedule_id}

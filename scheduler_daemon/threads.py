@@ -15,6 +15,9 @@ from .errors import LeaseLost, RunError
 from .lib.clock import monotonic
 from .model import Lease, Run
 
+#: More threads than this that hang, and the process had better be started anew.
+MOST_LEAKED = 8
+
 
 class Stopped(RunError):
     """The daemon stops before the attempt is done: the run goes back to the queue and the attempt does not count."""
@@ -70,7 +73,10 @@ class ShopThreads:
         self.workers = workers
         self._work = work
         self._done = done
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="shop")
+        # A thread that hangs keeps its place in the pool: there is room for as many more as may hang.
+        self._pool = ThreadPoolExecutor(workers + MOST_LEAKED + 1, thread_name_prefix="shop")
+        #: Threads given up on that have not come back.
+        self.leaked = 0
         self._locks: dict[str, threading.Lock] = {}
         self._holds: dict[str, Hold] = {}
         self._guard = threading.Lock()
@@ -96,10 +102,25 @@ class ShopThreads:
             self._work(hold)
         finally:
             with self._guard:
-                self._holds.pop(hold.lease.shop, None)
-                self._locks.pop(hold.lease.shop, None)
+                if self._holds.get(hold.lease.shop) is hold:
+                    self._forget(hold)
+                else:
+                    self.leaked -= 1
             lock.release()
             self._done()
+
+    def _forget(self, hold: Hold) -> None:
+        self._holds.pop(hold.lease.shop, None)
+        self._locks.pop(hold.lease.shop, None)
+
+    def abandon(self, hold: Hold) -> None:
+        """Give up on a thread that does not come back: its slot is free again, and it is counted as leaked."""
+        with self._guard:
+            if self._holds.get(hold.lease.shop) is hold:
+                self._forget(hold)
+                self.leaked += 1
+        hold.valid_until = 0.0
+        hold.abort.set()
 
     def holds(self) -> list[Hold]:
         """Return the shops at work."""

@@ -59,6 +59,9 @@ class Delivery(Section):
         "", description="hold, redirect or live; empty is what the database remembers (go-live changes it)."
     )
     redirect_to: str = Field("", description="Where all mail goes in the mode redirect.")
+    on_unknown: Literal["hold", "resend"] = Field(
+        "hold", description="A mail that may have gone out: hold it for a person, or send it again (perhaps twice)."
+    )
 
 
 class Notices(Section):
@@ -121,6 +124,7 @@ class Retry(Section):
     attempts: int = Field(5, ge=1, le=100, description="Attempts in all, the first included.")
     base: Length = Field(timedelta(seconds=30), description="The longest wait after the first failure.")
     cap: Length = Field(timedelta(minutes=30), description="The longest wait ever.")
+    past_next: bool = Field(False, description="Try again even when the schedule's next occurrence comes first.")
 
 
 class Log(Section):

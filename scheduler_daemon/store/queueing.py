@@ -83,6 +83,11 @@ class Queueing:
         beyond = (self.row.id > after_id) & self.row.next_run_at.is_null(False)
         return self._read(self._query(()).where(beyond).order_by(self.row.id).limit(limit))
 
+    def cursor_of(self, schedule_id: str) -> datetime | None:
+        """Return a schedule's cursor, UTC; None where it has none or the schedule is gone."""
+        rows = self.engine.fetch(self.row.select(self.row.next_run_at).where(self.row.id == schedule_id))
+        return _moment_or_now(rows[0][0]) if rows and rows[0][0] is not None else None
+
     def unfinished(self, schedule_id: str) -> bool:
         """Whether a run of the schedule is queued or running (overlap)."""
         run = self.engine.tables.run

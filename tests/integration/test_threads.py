@@ -1,0 +1,98 @@
+"""The pool over shops: one thread a shop, and what becomes of a thread that hangs."""
+
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from scheduler_daemon.app import build
+from scheduler_daemon.config import load_config
+from scheduler_daemon.errors import LeaseLost
+from scheduler_daemon.model import Lease, Outcome, RunStatus
+from scheduler_daemon.store import Store
+from scheduler_daemon.store.moments import encode
+from scheduler_daemon.threads import Hold, ShopThreads
+from tests.integration.test_store import queue_due
+from tests.making import make_schedule, now
+
+DONE = Outcome(RunStatus.SUCCEEDED)
+
+
+def lease(shop: str) -> Lease:
+    return Lease(shop, 1, valid_until=float("inf"))
+
+
+def test_a_shop_at_work_is_not_started_twice_and_a_slot_is_free_when_it_is_done() -> None:
+    go, done = threading.Event(), threading.Event()
+    threads = ShopThreads(2, lambda _: go.wait() and None, done.set)
+    assert threads.start(lease("a"))
+    assert not threads.start(lease("a"))
+    assert threads.start(lease("b"))
+    assert (threads.free(), threads.busy()) == (0, {"a", "b"})
+    go.set()
+    threads.close()
+    assert done.wait(10)
+
+
+def test_a_thread_that_hangs_gives_its_slot_and_its_shop_back_and_is_counted() -> None:
+    go, ended = threading.Event(), threading.Event()
+    holds: list[Hold] = []
+
+    def hang(hold: Hold) -> None:
+        holds.append(hold)
+        go.wait()
+        with pytest.raises(LeaseLost):
+            hold.check()
+
+    threads = ShopThreads(1, hang, ended.set)
+    threads.start(lease("a"))
+    while not holds:
+        pass
+    threads.abandon(holds[0])
+    assert (threads.free(), threads.leaked) == (1, 1)
+    assert threads.start(lease("a"))
+    go.set()
+    while threads.leaked or threads.busy():
+        ended.wait(0.01)
+    assert threads.free() == 1
+    threads.close()
+
+
+def test_what_a_hanging_thread_held_waits_for_a_retry_and_its_late_result_is_refused(
+    store: Store, tmp_path: Path
+) -> None:
+    make_schedule(store)
+    queue_due(store)
+    config = load_config(None, {"spool.dir": str(tmp_path / "spool")}, {})
+    app = build(config, store, lambda: None)
+    (claimed,) = store.leases.claim(1)
+    _, run = store.corridor.enter(claimed, ())
+    assert run is not None
+    app.performer.give_up(Hold(claimed, claimed.valid_until, run=run))
+    (waiting,) = store.history.latest()
+    assert (waiting.status, waiting.error_code, waiting.lost_leases) == (RunStatus.QUEUED, "deadline_passed", 0)
+    assert [attempt.status for attempt in store.history.attempts(run.id)] == ["retry"]
+    with pytest.raises(LeaseLost):
+        store.corridor.finish(claimed, run, DONE, go_on=False)
+    assert not store.corridor.leave(claimed)
+    upcoming = store.leases.next_work_at()
+    assert upcoming is not None
+    assert upcoming - now() < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(("past_next", "status"), [("false", RunStatus.FAILED), ("true", RunStatus.QUEUED)])
+def test_no_retry_is_made_when_the_next_occurrence_comes_first(
+    store: Store, tmp_path: Path, past_next: str, status: RunStatus
+) -> None:
+    made = make_schedule(store)
+    queue_due(store)
+    row = store.engine.tables.report_schedule
+    soon = encode(now() + timedelta(milliseconds=500), store.queueing.style)
+    store.engine.change(row.update(next_run_at=soon).where(row.id == made.id))
+    (claimed,) = store.leases.claim(1)
+    _, run = store.corridor.enter(claimed, ())
+    assert run is not None
+    config = load_config(None, {"spool.dir": str(tmp_path / "spool"), "retry.past_next": past_next}, {})
+    build(config, store, lambda: None).performer.give_up(Hold(claimed, claimed.valid_until, run=run))
+    assert store.history.find(run.id).status is status
