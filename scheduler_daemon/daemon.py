@@ -199,7 +199,9 @@ class Daemon:
         self._offset = offset
 
     def _show(self, *, force: bool = False) -> None:
+        threads = self.app.threads
         self.tick.next_at, self.tick.delivery_mode = self._ticker.next_at(), self.app.mode
+        self.tick.leaked, self.tick.slots_free = threads.leaked, threads.free() > 0
         self._guarded(lambda: self._signs.show(self.tick, self.app.threads.holds(), force=force))
 
     # Signals --------------------------------------------------------------------------------------------------------

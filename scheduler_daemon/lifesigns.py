@@ -42,7 +42,7 @@ class LifeSigns:
         if not force and not (self.dirty and since >= WRITE_SOON) and since < WRITE_EVERY:
             return
         now = utc_now()
-        self.observer.count(now)
+        self.observer.count(now, tick)
         self._written = monotonic()
         self.dirty = False
         self._write({**self.observer.state(now, tick, holds, self.workers)})

@@ -4,7 +4,7 @@ import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ from . import __version__
 from .config import Config
 from .errors import StoreError
 from .lib.clock import iso, monotonic
+from .problems import problems
 from .store import Store
+from .store.invariants import MOST_SKEW_MS
 from .threads import Hold
 
 #: Counting may cost this share of the time at most: on a big table it is done less often.
@@ -38,6 +40,10 @@ class Tick:
     last_error: dict[str, Any] | None = None
     #: "hold", "redirect" or "live".
     delivery_mode: str = "live"
+    #: Threads that hang and were given up on.
+    leaked: int = 0
+    #: Whether a slot is free for one more shop.
+    slots_free: bool = True
 
 
 @dataclass(slots=True)
@@ -52,9 +58,10 @@ class Observer:
     _upcoming: list[dict[str, Any]] = field(default_factory=list)
     _count_again: float = 0.0
     _unwell: str = ""
+    _breaches: list[tuple[str, str]] = field(default_factory=list)
 
-    def count(self, now: datetime, *, force: bool = False) -> None:
-        """Take the counts anew where it is time; keep the old ones while the database does not answer."""
+    def count(self, now: datetime, tick: Tick, *, force: bool = False) -> None:
+        """Take counts and invariants anew where it is time; keep the old ones while the database does not answer."""
         started = monotonic()
         if started < self._count_again and not force:
             return
@@ -62,13 +69,25 @@ class Observer:
             found = {**self.store.schedules.counts(), **self.store.history.counts(now)}
             earliest = self.store.queueing.next_due_at()
             late = max(0.0, (now - earliest).total_seconds()) if earliest else 0.0
-            self._counts = {"due": int(late > 0), **found, "oldest_overdue_s": int(late)}
+            self._counts = {"due": self.store.queueing.count_due(now), **found, "oldest_overdue_s": int(late)}
+            self._breaches = self._look_for_breaches(tick)
             self._upcoming = [self._next(item) for item in self.store.schedules.upcoming(UPCOMING)]
             self._unwell = ""
         except StoreError as error:
             self._unwell = error.message
         took = monotonic() - started
         self._count_again = monotonic() + max(1.0, took / SHARE)
+
+    def _look_for_breaches(self, tick: Tick) -> list[tuple[str, str]]:
+        daemon, found = self.config.daemon, []
+        if tick.delivery_mode != "hold":
+            patience = max(2 * daemon.lease, timedelta(seconds=60))
+            found = self.store.invariants.breaches(patience, daemon.deadline, slots_free=tick.slots_free)
+        skew = self.store.skew_ms()
+        if abs(skew) > MOST_SKEW_MS:
+            ahead = "ahead of" if skew > 0 else "behind"
+            found.append(("clock_skew", f"This machine's clock is {abs(skew) / 1000:.1f} s {ahead} the database's."))
+        return found
 
     def _next(self, seen: Any) -> dict[str, Any]:
         zone = (seen.schedule.zone if seen.schedule else "") or seen.shop_zone or "UTC"
@@ -103,29 +122,19 @@ class Observer:
             "counts": self._counts,
             "next": self._upcoming,
             "slots": {"total": workers, "free": workers - len(holds)},
-            "problems": self.problems(tick),
+            "problems": self._problems(tick),
             "last_error": tick.last_error,
         }
 
-    def problems(self, tick: Tick) -> list[dict[str, str]]:
-        """Return what is not well, each with its way out."""
-        found = []
-        if self._unwell or tick.last_error:
-            message = self._unwell or str((tick.last_error or {}).get("message"))
-            found.append({"code": "database_unavailable", "message": message, "hint": "See: scheduler db status"})
-        if tick.delivery_mode == "hold":
-            message = "Delivery is on hold: nothing is queued or sent."
-            found.append({"code": "delivery_held", "message": message, "hint": "Next: scheduler go-live"})
-        failed = self._counts.get("failed_24h", 0)
-        if failed:
-            message = f"{failed} report{'s' if failed > 1 else ''} failed in the last 24 hours."
-            hint = "See: scheduler history list --status failed"
-            found.append({"code": "reports_failed", "message": message, "hint": hint})
-        late = self._counts.get("oldest_overdue_s", 0)
-        if late > 60 and tick.delivery_mode != "hold":
-            message = f"A report is due since {late} s and not queued."
-            found.append({"code": "overdue", "message": message, "hint": "Run: scheduler check-once"})
-        return found
+    def _problems(self, tick: Tick) -> list[dict[str, str]]:
+        last = str(tick.last_error["message"]) if tick.last_error else ""
+        return problems(
+            mode=tick.delivery_mode,
+            counts=self._counts,
+            breaches=self._breaches,
+            unwell=self._unwell or last,
+            leaked=tick.leaked,
+        )
 
 
 def _running(hold: Hold) -> dict[str, Any]:

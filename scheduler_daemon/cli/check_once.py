@@ -124,7 +124,8 @@ def _check(app: App, wake: threading.Event, only: Only, as_json: bool, seconds: 
     app.planner.find_edits(now)
     found = app.planner.queue_due(now, only)
     tell(found, app.mode)
-    app.store.leases.mend()
+    app.store.mending.wake()
+    app.store.mending.shorten_waits(app.config.retry.cap)
     held = {shop: who for shop, who in app.store.leases.held_elsewhere().items() if only[0] in ("", shop)}
     app.heartbeat.start()
     done = True
@@ -199,8 +200,8 @@ def _write_state(app: App, now: datetime) -> None:
         return
     try:
         observer = Observer(app.config, app.store, "once", now)
-        observer.count(utc_now(), force=True)
         tick = Tick(number=1, last_good_at=utc_now(), delivery_mode=app.mode)
+        observer.count(utc_now(), tick, force=True)
         state.write(observer.state(utc_now(), tick, [], app.config.daemon.workers))
     except OSError as error:
         say("state_unwritable", "warning", error=error.strerror or str(error))

@@ -18,7 +18,7 @@ def config() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.pass_obj
 def show(context: Context, as_json: bool) -> None:
-    """Show every option, its value and where it came from; secrets print as ****."""
+    """Show every option and where it came from; secrets print as ****."""
     found = context.config()
     rows = shown(found)
     if as_json:

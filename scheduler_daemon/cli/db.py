@@ -25,7 +25,7 @@ def db() -> None:
 @click.pass_obj
 def status(context: Context, as_json: bool) -> int:
     """
-    Say which database is used and whether its tables are as this version needs them.
+    Say which database is used and whether it needs an upgrade.
 
     Exit status: 0 nothing to do, 1 an upgrade is needed, 3 the database cannot be used.
     """

@@ -44,7 +44,9 @@ SCHEDULES = (
 @click.command(epilog=example("demo"))
 def demo() -> int:
     """
-    Show the whole product on invented shops: no account, nothing leaves this machine.
+    Show the whole product on invented shops.
+
+    No account is needed, and nothing leaves this machine.
 
     It reads no configuration and writes only ./scheduler-demo. One report fails on purpose; the exit status is 0.
     """

@@ -8,6 +8,8 @@ from .asking import confirm, opened, which
 from .context import Context
 from .groups import example
 
+AT_ONCE = "A running daemon takes it at its next check; at once: systemctl kill -s USR1 scheduler"
+
 
 @click.command("go-live", epilog=example("go-live", "go-live --hold"))
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -23,7 +25,7 @@ def go_live(context: Context, yes: bool, hold: bool) -> None:
     with opened(context) as store:
         if hold:
             store.remember_mode("hold")
-            click.echo("Delivery is on hold. A running daemon takes it at its next start.")
+            click.echo(f"Delivery is on hold. {AT_ONCE}")
             return
         now = utc_now()
         due = store.queueing.due(now, limit=10_000)
@@ -38,4 +40,4 @@ def go_live(context: Context, yes: bool, hold: bool) -> None:
     if config.delivery.mode not in ("", "live"):
         key = config.origin.get("delivery.mode", "the configuration")
         click.echo(f'Note     delivery.mode = "{config.delivery.mode}" ({key}) still wins; remove it there')
-    click.echo("Delivery is live. Next: scheduler run (a running daemon takes it at its next start)")
+    click.echo(f"Delivery is live. Next: scheduler run. {AT_ONCE}")

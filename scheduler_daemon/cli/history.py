@@ -77,7 +77,8 @@ def list_runs(
 def _row(run: Run, zone: tzinfo, now: datetime) -> tuple[Any, ...]:
     why = run.reason or (run.error_code if run.status is not RunStatus.SUCCEEDED else "")
     status = marked(run.status.value, f"{run.status.value} ({why})" if why else "")
-    took = say_length(run.finished_at - run.started_at) if run.finished_at and run.started_at else None
+    ran = run.started_at and run.status is not RunStatus.SKIPPED
+    took = say_length(run.finished_at - run.started_at) if ran and run.finished_at and run.started_at else None
     rows = None if run.record_count is None else f"{run.record_count:,}"
     shop = run.shop.removesuffix(".myshopify.com")
     return (run.id[-8:], say_moment(run.due_at, zone, now), shop, run.name, status, rows, took)

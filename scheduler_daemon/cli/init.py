@@ -153,7 +153,9 @@ def _ask_user(mail: Mail) -> Mail:
     user = click.prompt("User", default="", show_default=False).strip()
     password = click.prompt("Password (hidden)", hide_input=True, default="", show_default=False) if user else ""
     sender = _address_or_empty(user) or ask("From (the address that mails come from)", parse_address)
-    return replace(mail, sender=sender, username=user, password=Secret(password) if password else None)
+    if not password:
+        return replace(mail, sender=sender)  # a server that asks for none
+    return replace(mail, sender=sender, username=user, password=Secret(password))
 
 
 def _address_or_empty(text: str) -> str:

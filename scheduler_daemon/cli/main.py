@@ -87,6 +87,8 @@ def program(ctx: click.Context) -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the program; the exit status is that of the command."""
+    if args is None:
+        _start_in_utf8()
     words = list(sys.argv[1:] if args is None else args)
     speak_utf8()
     try:
@@ -110,6 +112,13 @@ def main(args: Sequence[str] | None = None) -> None:
     except Exception as error:
         _defect(error, words)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _start_in_utf8() -> None:
+    """Start this process again in Python's UTF-8 mode (PEP 540) where the locale cannot name a file ``Été.csv``."""
+    if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def speak_utf8() -> None:

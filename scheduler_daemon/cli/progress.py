@@ -27,17 +27,10 @@ class Progress:
     def __init__(self, config: Config, threads: ShopThreads) -> None:
         self.config = config
         self.threads = threads
+        self._shown = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         self._live: Any = None
 
     def __enter__(self) -> "Progress":
-        if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
-            from rich.console import Console
-            from rich.live import Live
-
-            console = Console(stderr=True, highlight=False)
-            self._live = Live(console=console, transient=True, auto_refresh=False, redirect_stdout=False)
-            self._live.start()
-            self._logs()
         return self
 
     def __exit__(
@@ -47,23 +40,35 @@ class Progress:
             self._live.stop()
             self._logs()
 
+    def show(self, waiting: str = "") -> None:
+        """Show what is being done now, and *waiting*, what else there is to say; nothing before there is something."""
+        holds = self.threads.holds() if self._shown else []
+        lines = [line for line in (*map(doing, holds[:MOST]), waiting) if line]
+        if not self._shown or not (lines or self._live):
+            return
+        from rich.text import Text
+
+        if len(holds) > MOST:
+            lines.append(f"and {len(holds) - MOST} more shops")
+        text = Text("\n".join(lines), no_wrap=True, overflow="ellipsis")
+        self._open().update(text, refresh=True)
+
+    def _open(self) -> Any:
+        if self._live is None:
+            from rich.console import Console
+            from rich.live import Live
+
+            console = Console(stderr=True, highlight=False)
+            self._live = Live(console=console, transient=True, auto_refresh=False, redirect_stdout=False)
+            self._live.start()
+            self._logs()
+        return self._live
+
     def _logs(self) -> None:
         """Let the log go through standard error as it is now: rich writes it above its own lines."""
         from ..logs import configure
 
         configure(self.config.log.level, self.config.log.format, sys.stderr)
-
-    def show(self, waiting: str = "") -> None:
-        """Show what is being done now, and *waiting*, what else there is to say."""
-        if self._live is None:
-            return
-        from rich.text import Text
-
-        holds = self.threads.holds()
-        lines = [Text(line, no_wrap=True, overflow="ellipsis") for line in (*map(doing, holds[:MOST]), waiting) if line]
-        if len(holds) > MOST:
-            lines.append(Text(f"and {len(holds) - MOST} more shops"))
-        self._live.update(Text("\n").join(lines), refresh=True)
 
 
 def doing(hold: Hold) -> str:

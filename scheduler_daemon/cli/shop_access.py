@@ -91,7 +91,7 @@ def _try(context: Context, store: Store, session: StoredSession) -> int:
         raise
     store.sessions.save(session)
     store.shops.learn(shop)
-    _tell(shop)
+    tell_shop(shop)
     return 0
 
 
@@ -207,8 +207,8 @@ def _one_word(text: str, name: str) -> str:
     return word
 
 
-def check_shop(context: Context, store: Store, domain: str) -> int:
-    """Ask Shopify about the shop, write down what it says, print it; raise SourceError, SessionError."""
+def check_shop(context: Context, store: Store, domain: str) -> Shop:
+    """Ask Shopify about the shop and write down what it says; raise SourceError, SessionError."""
     from ..prepare import Kitchen
     from ..spool import Spool
 
@@ -217,11 +217,11 @@ def check_shop(context: Context, store: Store, domain: str) -> int:
     store.shops.learn(replace(known, checked_at=None))
     kitchen = Kitchen(config, store, Spool(config.spool_dir))
     _, shop = kitchen.open_shop(domain, utc_now(), time.sleep)
-    _tell(shop)
-    return 0
+    return shop
 
 
-def _tell(shop: Shop) -> None:
+def tell_shop(shop: Shop) -> None:
+    """Print what Shopify said of a shop."""
     click.echo(f"OK       {shop.name}, {shop.zone}, {shop.currency}, scopes {', '.join(shop.scopes or ()) or 'none'}")
     if "read_all_orders" not in (shop.scopes or ()):
         click.echo("Note     orders older than 60 days need read_all_orders")

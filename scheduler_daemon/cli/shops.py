@@ -11,7 +11,7 @@ from .asking import confirm, known_shop, opened, read_domain
 from .context import Context
 from .groups import Group, Whole, example
 from .output import echo_json, facts, table
-from .shop_access import add, check_shop
+from .shop_access import add, check_shop, tell_shop
 
 
 @click.group(cls=Group, epilog=example("shops add acme.myshopify.com", "shops list", "shops check acme.myshopify.com"))
@@ -88,12 +88,17 @@ def show(context: Context, domain: str, as_json: bool) -> None:
 
 @shops.command("check", epilog=example("shops check acme.myshopify.com"))
 @click.argument("domain")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.pass_obj
-def check_shops(context: Context, domain: str) -> int:
+def check_shops(context: Context, domain: str, as_json: bool) -> None:
     """Ask Shopify about DOMAIN: name, zone, currency, plan, scopes."""
     read_domain(domain)
     with opened(context) as store:
-        return check_shop(context, store, domain)
+        shop = check_shop(context, store, domain)
+    if as_json:
+        echo_json("shop", _data(shop))
+    else:
+        tell_shop(shop)
 
 
 @shops.command(epilog=example("shops pause acme.myshopify.com --note 'moving house'"))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 import tomllib
 from collections.abc import Mapping
@@ -97,7 +98,7 @@ def _screen(verdict: Verdict, now: datetime) -> None:
         click.echo(f"waiting  {plural(int(counts['retrying']), 'report')} for a retry")
     click.echo(f"database {short(str(state.get('database')))}")
     step = verdict.next_step or 'keep it running with systemd: README, "Operations"'
-    click.echo(f"Next: {step}")
+    click.echo(step if re.match(r"(Next|See|Run|Start it): ", step) else f"Next: {step}")
 
 
 def _running(item: Mapping[str, Any], now: datetime) -> str:

@@ -16,6 +16,7 @@ from .deliveries import Deliveries
 from .engine import Engine
 from .faces import Faces, styles
 from .history import History
+from .invariants import Invariants
 from .leases import Leases
 from .mending import Mending
 from .moments import Style
@@ -77,6 +78,7 @@ class Store:
         self.shops = Shops(self.engine)
         self.sessions = Sessions(self.engine, session)
         self.history = History(self.engine)
+        self.invariants = Invariants(self.engine)
         self.mending = Mending(self.engine)
         self.pruning = Pruning(self.engine)
         self.notebook = Notebook(self.engine, self.holder)

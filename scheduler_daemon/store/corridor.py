@@ -30,7 +30,8 @@ START = f"{NEXT} RETURNING {RUN_COLUMNS}"
 
 #: The same where an UPDATE returns no rows: the row is locked, changed, and read as it is then.
 CHOOSE = """
-SELECT id FROM {ours}scheduler_run WHERE shop = ? AND status = 'queued' AND not_before <= {now}
+SELECT id FROM {ours}scheduler_run FORCE INDEX (scheduler_run_waiting)
+WHERE shop = ? AND status = 'queued' AND not_before <= {now}
 ORDER BY priority, due_at, id LIMIT 1 FOR UPDATE"""
 TAKE = """
 UPDATE {ours}scheduler_run SET status = 'running', fence = ?, started_at = {now}, attempt = attempt + 1, reason = NULL

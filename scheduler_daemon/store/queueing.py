@@ -83,6 +83,11 @@ class Queueing:
         beyond = (self.row.id > after_id) & self.row.next_run_at.is_null(False)
         return self._read(self._query(()).where(beyond).order_by(self.row.id).limit(limit))
 
+    def count_due(self, now: datetime) -> int:
+        """Return how many active schedules of ours are due and not queued, counted up to `PAGE`."""
+        ids = self.row.select(self.row.id).where(self.ours)
+        return sum(self.engine.tally(ids.where(condition), PAGE) for condition in self.not_after(now))
+
     def cursor_of(self, schedule_id: str) -> datetime | None:
         """Return a schedule's cursor, UTC; None where it has none or the schedule is gone."""
         rows = self.engine.fetch(self.row.select(self.row.next_run_at).where(self.row.id == schedule_id))

@@ -36,7 +36,7 @@ FLOORS = (
     ),
     ("store", "sources"),
     ("config",),
-    ("tick", "prepare", "deliver", "snapshot", "retention", "loop_clock"),
+    ("tick", "prepare", "deliver", "problems", "snapshot", "retention", "loop_clock"),
     ("perform",),
     ("app", "wakeup", "lifesigns", "daemon"),
     ("cli", "__main__"),

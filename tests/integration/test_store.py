@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from scheduler_daemon import timetable
+from scheduler_daemon.deliver import new_delivery
 from scheduler_daemon.errors import LeaseLost, StoreError
-from scheduler_daemon.model import Outcome, Recurrence, RuleKind, RunStatus
+from scheduler_daemon.model import Outcome, Recipient, Recurrence, RuleKind, RunStatus
 from scheduler_daemon.store import Store
 from tests.conftest import open_test_store
 from tests.making import SHOP, make_schedule, make_session, now
@@ -212,3 +213,33 @@ def test_a_wait_written_by_a_clock_that_was_ahead_is_pulled_back_to_its_cap(stor
     upcoming = store.leases.next_work_at()
     assert upcoming is not None
     assert upcoming <= now() + timedelta(minutes=30)
+
+
+def breaches(store: Store) -> list[str]:
+    found = store.invariants.breaches(timedelta(seconds=60), timedelta(minutes=30), slots_free=True)
+    return [code for code, _ in found]
+
+
+def test_the_invariants_hold_while_work_is_done_and_say_which_is_breached(store: Store) -> None:
+    make_schedule(store, recipients=(Recipient("email", "a@acme.example"),))
+    queue_due(store)
+    assert breaches(store) == []
+    (lease,) = store.leases.claim(8)
+    _, run = store.corridor.enter(lease, ())
+    assert run is not None
+    delivery = new_delivery(run, run.recipients[0], 1)
+    insert = store.engine.tables.delivery.insert
+    values: dict[str, object] = {
+        "id": delivery.id,
+        "run_id": run.id,
+        "channel": "email",
+        "recipient": "a@acme.example",
+        "role": "to",
+    }
+    values |= {"copy_number": 0, "key": delivery.key, "state": "sending", "attempts": 1}
+    store.engine.change(insert({**values, "not_before": 0, "updated_at": 1}))
+    assert breaches(store) == ["outbox_stuck"]
+    store.engine.write("UPDATE {ours}scheduler_shop SET lease_until = 1, next_work_at = 1")
+    assert breaches(store) == ["work_unowned", "run_unowned", "outbox_stuck"]
+    found = store.invariants.breaches(timedelta(seconds=60), timedelta(minutes=30), slots_free=False)
+    assert [code for code, _ in found] == ["run_unowned", "outbox_stuck"]

@@ -45,8 +45,8 @@ def doctor(context: Context, no_network: bool, as_json: bool) -> int:
     """
     Check everything around the scheduler; say what to do.
 
-    No mail is sent and nothing is changed, but a token that is about to end is renewed. Exit status: 0 all well or
-    warnings only, 1 a problem, 2 configuration, 3 database.
+    No mail is sent. Nothing is changed but a token that must be renewed, and what is known of a shop. Exit status:
+    0 all well or warnings only, 1 a problem, 2 configuration, 3 database.
     """
     from ...logs import configure
 

@@ -114,8 +114,16 @@ def check_folders(patient: Patient) -> Iterator[Finding]:
         yield _folder(name, folder)
 
 
+def _is_there(path: Path) -> bool:
+    """Whether *path* exists; False too where this user may not even look."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return False
+
+
 def _folder(name: str, folder: Path) -> Finding:
-    place = next((item for item in (folder, *folder.parents) if item.exists()), Path("/"))
+    place = next((item for item in (folder, *folder.parents) if _is_there(item)), Path("/"))
     owner = user_name(place.stat().st_uid)
     shown = short(str(folder))
     if not place.is_dir():
@@ -147,8 +155,9 @@ def check_daemon(patient: Patient) -> Iterator[Finding]:
     try:
         state = file.read()
     except SchedulerError as error:
-        level = WARNING if not file.is_locked() and not config.state_file.exists() else PROBLEM
-        yield Finding(level, "daemon", error.message.rstrip("."), error.hint or "scheduler run", error.code)
+        never = error.message.startswith("There is no") and not file.is_locked()
+        hint = error.hint or "Run this as the daemon's user, or see its log: journalctl -u scheduler"
+        yield Finding(WARNING if never else PROBLEM, "daemon", error.message.rstrip("."), hint)
         return
     verdict = judge(state, utc_now(), config.state.max_age, locked=file.is_locked())
     who = "check-once" if state.get("mode") == "once" else f"pid {state.get('pid')}, version {state.get('version')}"

@@ -10,12 +10,10 @@ from ...channels.email import connect
 from ...config import Config
 from ...errors import DeliveryError, RunError, SchedulerError, SourceError
 from ...lib.clock import monotonic, utc_now
-from ...lib.http import open_http
 from ...lib.words import plural
 from ...model import Schedule, Shop
 from ...prepare import Kitchen
 from ...shopify.check import check_shop
-from ...shopify.client import Client
 from ...sources import TYPES, open_source
 from ...spool import Spool
 from ...store import Store
@@ -123,10 +121,9 @@ def _ask_all(config: Config, store: Store, shops: list[Shop]) -> Answers:
     """Ask for each shop, `AT_ONCE` at the same time; what is not answered in time is left out."""
     over = threading.Event()
     pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="doctor")
-    kitchen = Kitchen(config, store, Spool(config.spool_dir))
-    jobs: dict[Future[Shop], str] = {
-        pool.submit(_ask, config, kitchen, shop.domain, over): shop.domain for shop in shops
-    }
+    hurried = config.shopify.model_copy(update={"timeout": min(config.shopify.timeout, timedelta(seconds=FOR_ONE))})
+    kitchen = Kitchen(config.model_copy(update={"shopify": hurried}), store, Spool(config.spool_dir))
+    jobs: dict[Future[Shop], str] = {pool.submit(_ask, kitchen, shop.domain, over): shop.domain for shop in shops}
     done, _ = wait(jobs, timeout=FOR_ALL)
     over.set()
     pool.shutdown(wait=False, cancel_futures=True)
@@ -142,27 +139,18 @@ def _ask_all(config: Config, store: Store, shops: list[Shop]) -> Answers:
     return answers
 
 
-def _ask(config: Config, kitchen: Kitchen, domain: str, over: threading.Event) -> Shop:
-    """Return what Shopify says of the shop; its token is renewed where it is due, as a report would do it."""
-    settings = config.shopify
+def _ask(kitchen: Kitchen, domain: str, over: threading.Event) -> Shop:
+    """Return what Shopify says of the shop now; its token is renewed where it must be, as a report would do it."""
     started = monotonic()
 
     def pause(seconds: float) -> None:
         if over.wait(seconds) or monotonic() - started > FOR_ONE:
             raise SourceError(f"Shopify did not answer for {domain} in time.", code="timeout", retryable=True)
 
+    now = utc_now()
     try:
-        session = kitchen.session(domain, utc_now())
-        api = Client(
-            domain,
-            session.token,
-            http=open_http(settings.proxy or None, settings.ca_file or None),
-            base_url=settings.base_url,
-            api_version=settings.api_version,
-            timeout=min(settings.timeout.total_seconds(), FOR_ONE),
-            pause=pause,
-        )
-        return check_shop(api, utc_now())
+        api, shop = kitchen.open_shop(domain, now, pause)
+        return shop if shop.checked_at == now else check_shop(api, now)
     except RunError as error:
         error.hint = error.hint or f"See: scheduler shops check {domain}"
         raise

@@ -92,8 +92,10 @@ def _due(facts: Facts) -> Said:
     if facts.config.daemon.wake == "check":
         return Said("due_next_check", f"{since}: reports start at checks only (daemon.wake), {_next_check(facts)}.")
     if facts.daemon.state.get("delivery_mode") == "hold":
-        text = f"{since}: the daemon still works in the mode hold, with which it started."
-        return Said("due_daemon_holds", text, "Restart it: systemctl restart scheduler")
+        text = f"{since}: the daemon still works in the mode hold, and takes the new one at its next check"
+        return Said(
+            "due_daemon_holds", f"{text}, {_next_check(facts)}.", "To check now: systemctl kill -s USR1 scheduler"
+        )
     if facts.now - due_at > SOON:
         pid = facts.daemon.state.get("pid")
         text = f"{since}, though the daemon (pid {pid}) is well: it cannot read it, or its check takes long."

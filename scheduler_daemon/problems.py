@@ -1,0 +1,54 @@
+"""What is not well, as the state file says it: each with a code, a sentence, and what to do."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from .lib.words import plural, say_length
+
+#: Seconds that a report may be due before it counts as overdue: a check and a peek are over by then.
+OVERDUE = 60
+HINTS = {
+    "work_unowned": "See its log; then: scheduler check-once",
+    "run_unowned": "See its log; then: scheduler check-once",
+    "outbox_stuck": "See: scheduler history show, and the log of the daemon that sends it.",
+    "clock_skew": "Set the clock of this machine, or of the database's: see timedatectl.",
+}
+
+
+def problems(
+    *,
+    mode: str,
+    counts: Mapping[str, int],
+    breaches: Sequence[tuple[str, str]],
+    unwell: str,
+    leaked: int = 0,
+) -> list[dict[str, str]]:
+    """
+    Return the problems, the worst first.
+
+    *mode* is the delivery mode, *counts* those of the state file, *breaches* the invariants that do not hold, *unwell*
+    what the database says when it does not answer.
+    """
+    found: list[dict[str, str]] = []
+
+    def add(code: str, message: str, hint: str) -> None:
+        found.append({"code": code, "message": message, "hint": hint})
+
+    if unwell:
+        add("database_unavailable", unwell, "See: scheduler db status")
+    if mode == "hold":
+        add("delivery_held", "Delivery is on hold: nothing is queued or sent.", "Next: scheduler go-live")
+    late = counts.get("oldest_overdue_s", 0)
+    if late > OVERDUE and mode != "hold":
+        since = say_length(timedelta(seconds=late))
+        add("overdue", f"A report is due for {since} and not queued.", "Run: scheduler check-once")
+    for code, message in breaches:
+        add(code, message, HINTS[code])
+    if leaked:
+        add("threads_leaked", f"{plural(leaked, 'thread')} hang.", "It starts anew by itself when there are too many.")
+    failed = counts.get("failed_24h", 0)
+    if failed:
+        said = f"{plural(failed, 'report')} failed in the last 24 hours."
+        add("reports_failed", said, "See: scheduler history list --status failed")
+    return found
+
