@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .config import Config
-from .deliver import Post
+from .deliver import Deliverer
 from .errors import StoreError
 from .lib.clock import monotonic
 from .logs import say
 from .model import Lease
 from .perform import Performer
-from .prepare import Kitchen
+from .prepare import Preparer
 from .retention import Retention
 from .retry import RetryPolicy
 from .sources import TYPES
@@ -45,7 +45,7 @@ class App:
         """Take the delivery mode that configuration and database say now (`scheduler go-live` may have changed it)."""
         mode = delivery_mode(self.config, self.store)
         if mode != self.planner.mode:
-            self.planner.mode = self.performer.post.mode = mode
+            self.planner.mode = self.performer.deliverer.mode = mode
             say("delivery_mode", mode=mode)
 
     def take_config(self, fresh: Config) -> None:
@@ -53,7 +53,7 @@ class App:
         changed, fixed = self.config.take(fresh)
         retry = self.config.retry
         policy = RetryPolicy(retry.attempts, retry.base, retry.cap)
-        self.performer.policy = self.performer.post.policy = policy
+        self.performer.policy = self.performer.deliverer.policy = policy
         say("config_reloaded", changed=f": {', '.join(changed)}" if changed else "")
         if fixed:
             say("config_needs_restart", "warning", options=", ".join(fixed))
@@ -90,13 +90,13 @@ def build(config: Config, store: Store, wake: Callable[[], None], *, remember: b
     retry = config.retry
     policy = RetryPolicy(retry.attempts, retry.base, retry.cap)
     mode = delivery_mode(config, store)
-    kitchen = Kitchen(config, store, Spool(config.spool_dir))
-    performer = Performer(config, store, kitchen, Post(config, store, policy, mode), policy)
+    preparer = Preparer(config, store, Spool(config.spool_dir))
+    performer = Performer(config, store, preparer, Deliverer(config, store, policy, mode), policy)
     if not remember:
         performer.ended = deque(maxlen=0)
     threads = ShopThreads(config.daemon.workers, performer.work, wake)
     heartbeat = Heartbeat(store, threads, config.daemon.beat.total_seconds())
-    retention = Retention(config, store, kitchen.spool)
+    retention = Retention(config, store, preparer.spool)
     return App(config, store, performer, threads, Planner(store, mode), heartbeat, retention)
 
 

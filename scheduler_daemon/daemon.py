@@ -57,7 +57,7 @@ class Daemon:
 
     def run(self) -> int:
         """Run until a signal; return the exit status."""
-        say("daemon_starting")
+        say("daemon_starting", database=self.app.store.target.shown, delivery=self.app.mode)
         config, started = self.app.config, utc_now()
         observer = Observer(config, self.app.store, "daemon", started)
         self._signs = LifeSigns(self.app.store, self.state, observer, config.daemon.workers)
@@ -68,6 +68,7 @@ class Daemon:
         self._last_good = monotonic()
         self._offset = utc_now().timestamp() - monotonic()
         self.app.heartbeat.start()
+        self._guarded(self._signs.replace_predecessors)
         self._guarded(lambda: self._signs.note_node(self.tick, self.app.mode))
         self._show(force=True)
         say("daemon_started", every=times.sentence(), database=self.app.store.target.shown, delivery=self.app.mode)
@@ -119,7 +120,7 @@ class Daemon:
         self.app.store.mending.wake()
         self.app.store.mending.shorten_waits(self.app.config.retry.cap)
         self._start_shops()
-        self._signs.note_node(self.tick, self.app.mode)
+        self._signs.note_node(self.tick, self.app.mode, self.app.threads.holds())
         self.app.retention.start(now)
         return True
 
@@ -165,7 +166,8 @@ class Daemon:
         if self.tick.number == 0:
             return soon
         due, self.tick.waits_for = self._wake_due(now)
-        work = self.app.store.leases.next_work_at() if self.app.threads.free() else None
+        ready = self.app.threads.free() and self.app.mode != "hold"
+        work = self.app.store.leases.next_work_at() if ready else None
         if work is not None and work <= utc_now():
             self._start_shops()
             work = None
@@ -186,6 +188,8 @@ class Daemon:
         return due, "a report that comes due" if due else "a schedule"
 
     def _start_shops(self) -> None:
+        if self.app.mode == "hold":
+            return  # what waits for a retry is not sent either
         threads = self.app.threads
         while threads.free() and start_shops(self.app.store, threads):
             self._signs.dirty = True

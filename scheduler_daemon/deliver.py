@@ -17,7 +17,7 @@ from .threads import Hold
 
 
 @dataclass(slots=True)
-class Post:
+class Deliverer:
     """Hands files over: all that delivering needs, composed once."""
 
     config: Config

@@ -1,9 +1,11 @@
 """How the daemon shows that it lives: the state file, its row in the database, systemd's watchdog."""
 
+import json
 import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from . import __version__
 from .errors import StoreError
@@ -17,6 +19,8 @@ from .threads import Hold
 
 #: The state file is written at least this often, in seconds.
 WRITE_EVERY = 10.0
+#: A daemon that showed no life for so long is gone for good.
+GONE = timedelta(days=7)
 #: And at most this often, in seconds, where something happened.
 WRITE_SOON = 1.0
 
@@ -67,10 +71,25 @@ class LifeSigns:
         else:
             self._trouble = ""
 
-    def note_node(self, tick: Tick, mode: str) -> None:
+    def replace_predecessors(self) -> None:
+        """
+        Remove the rows of daemons that are surely gone; raise StoreError.
+
+        One that used this state file on this host: we hold its lock. And any that showed no life for `GONE`.
+        """
+        now, host, mine = self.store.notebook.now(), socket.gethostname(), str(self.state.path)
+        for node in self.store.notebook.nodes():
+            seen = node.last_good_at or node.started_at
+            same = (node.host, node.snapshot.get("state_file")) == (host, mine)
+            if node.name != self.store.holder and (same or now - seen > GONE):
+                self.store.notebook.forget_node(node.name)
+
+    def note_node(self, tick: Tick, mode: str, holds: Sequence[Hold] = ()) -> None:
         """Keep this daemon's row in `scheduler_node`; raise StoreError."""
         facts = {"host": socket.gethostname(), "pid": os.getpid(), "boot_id": boot_id(), "version": __version__}
-        facts |= {"mode": mode, "started_at": to_ms(self.observer.started_at), "snapshot": None}
+        state = self.observer.state(utc_now(), tick, holds, self.workers)
+        snapshot = json.dumps({**state, "state_file": str(self.state.path)})
+        facts |= {"mode": mode, "started_at": to_ms(self.observer.started_at), "snapshot": snapshot}
         last = to_ms(tick.last_good_at) if tick.last_good_at else None
         self.store.notebook.note_node({**facts, "last_good_at": last, "skew_ms": self.store.skew_ms()})
 

@@ -9,13 +9,13 @@ from datetime import datetime
 
 from .channels import IDEMPOTENT, KINDS
 from .config import Config
-from .deliver import Post
+from .deliver import Deliverer
 from .errors import LeaseLost, RunError, SchedulerError, SessionError, StoreError, Throttled, UsageError
 from .lib.clock import monotonic, utc_now
 from .lib.words import plural
 from .logs import say
 from .model import Outcome, Run, RunStatus, SkipReason, Trigger
-from .prepare import Kitchen
+from .prepare import Preparer
 from .retry import RetryPolicy, next_attempt_at
 from .store import Store
 from .threads import Hold, Stopped
@@ -30,8 +30,8 @@ class Performer:
 
     config: Config
     store: Store
-    kitchen: Kitchen
-    post: Post
+    preparer: Preparer
+    deliverer: Deliverer
     policy: RetryPolicy
     #: Whether no further run may start: the daemon drains.
     draining: bool = False
@@ -133,12 +133,12 @@ class Performer:
             return Outcome(RunStatus.FAILED, error_code="internal", error=message, timings=timings)
 
     def _make_and_send(self, run: Run, hold: Hold, timings: dict[str, float]) -> Outcome:
-        self.post.recipients(run)
-        file = self.kitchen.make(run, hold, timings)
+        self.deliverer.recipients(run)
+        file = self.preparer.make(run, hold, timings)
         hold.check()
-        self.post.publish(run, file, hold, self.kitchen.spool.relative(file))
+        self.deliverer.publish(run, file, hold, self.preparer.spool.relative(file))
         started = monotonic()
-        outcome = self.post.deliver(run, file, hold)
+        outcome = self.deliverer.deliver(run, file, hold)
         timings["deliver"] = round(monotonic() - started, 3)
         return replace(outcome, timings=timings, record_count=file.about.row_count)
 

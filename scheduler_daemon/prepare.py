@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from .config import Config
@@ -13,7 +13,8 @@ from .lib.clock import monotonic, utc_now
 from .lib.files import safe_name
 from .lib.http import open_http
 from .lib.secret import Secret
-from .model import About, Access, Report, ReportFile, Run, Shop, StoredSession, Table
+from .lib.zones import find_zone
+from .model import About, Access, Report, ReportFile, Run, Shop, StoredSession, Table, Trigger
 from .period import find_period
 from .renderers import open_renderer
 from .renderers.child import needs_child, render_in_child
@@ -37,7 +38,7 @@ Made = TypeVar("Made")
 
 
 @dataclass(slots=True)
-class Kitchen:
+class Preparer:
     """Makes report files: all that fetching and rendering need, composed once."""
 
     config: Config
@@ -80,7 +81,7 @@ class Kitchen:
         zone = run.zone or shop.zone or "UTC"
         period = find_period(report, run.due_at, zone)
         table = source.fetch(Ask(report, period, shop, api, run.due_at, now, hold.check))
-        late = late_because(run, now)
+        late = late_because(run, now, zone)
         notes = table.about.notes
         if not (run.zone or shop.zone):
             notes = (*notes, "Neither the schedule nor the shop has a time zone; UTC was taken.")
@@ -183,19 +184,19 @@ class _Watched:
 
 def file_name(about: About, extension: str) -> str:
     """Return the name people see: title and the period's first day, in the report's zone."""
-    from .lib.zones import find_zone
-
     first = about.period.start.astimezone(find_zone(about.zone))
     return f"{safe_name(about.title.lower())}-{first:%Y-%m-%d}.{extension}"
 
 
-def late_because(run: Run, now: datetime) -> str | None:
-    """Return why the report comes late, as the end of "late because ..."; None where it does not. No error text."""
-    if now - run.due_at < LATE:
+def late_because(run: Run, now: datetime, zone_name: str) -> str | None:
+    """
+    Return why the report comes late, as the end of "late because ..."; None where it does not.
+
+    The due moment is told in the report's zone; no error text is ever in it, because recipients read it.
+    """
+    if now - run.due_at < LATE or run.trigger is not Trigger.SCHEDULE:
         return None
-    if run.trigger != "schedule":
-        return None
-    due = f"{run.due_at.astimezone(UTC):%d %b %H:%M} UTC"
+    due = f"{run.due_at.astimezone(find_zone(zone_name)):%d %b %H:%M %Z}"
     if run.attempt > 1:
         return f"an earlier attempt did not succeed; it was due {due}."
     if run.queued_at - run.due_at >= LATE:

@@ -13,11 +13,12 @@ from hashlib import sha256
 from pathlib import Path
 
 from .errors import RunError
-from .lib.files import fsync_folder, safe_name
+from .lib.files import fsync_folder, owner_for_root, safe_name
 from .model import ReportFile, Run, Table
 from .tablefile import HEADER, ROWS, SpooledRows, header_to_json, open_table
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
+#: No room on the disk, in the user's quota, or in the process's limit on the size of files.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Spool:
@@ -36,9 +37,19 @@ class Spool:
         return folder
 
     def require_space(self, needed: int, quota: int = 0) -> None:
-        """Raise RunError: `disk_full` with less than *needed* bytes free, `spool_full` where *quota* is used up."""
-        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        free = shutil.disk_usage(self.root).free
+        """
+        Raise RunError: `disk_full` with less than *needed* bytes free, `spool_full` where *quota* is used up.
+
+        `folder_unavailable` where the folder cannot be made, or is another user's while we are root.
+        """
+        owner = owner_for_root(self.root)
+        if owner:
+            message = f"The spool {self.root} belongs to the user {owner}; run as root, its new files would be root's."
+            hint = f"Run the command as that user: sudo -u {owner} scheduler …"
+            raise RunError(message, code="folder_unavailable", hint=hint, retryable=True)
+        with _disk(self.root):
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            free = shutil.disk_usage(self.root).free
         if free < needed:
             message = f"Only {free // 1_000_000} MB are free in the spool {self.root}."
             hint = "Make room, or set spool.dir; the report is tried again."
@@ -58,6 +69,9 @@ class Spool:
         summed = [(index, column.key) for index, column in enumerate(table.columns) if column.total]
         sums = dict.fromkeys((key for _, key in summed), Decimal(0))
         count = 0
+        # A new file each time: whoever lost the run, and still writes, writes into the old one.
+        with _disk(folder):
+            (folder / ROWS).unlink(missing_ok=True)
         encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
         with _disk(folder), (folder / ROWS).open("w", encoding="utf-8") as file:
             for row in table.rows:
@@ -76,11 +90,12 @@ class Spool:
 
     def temp_path(self, run_id: str, extension: str) -> Path:
         """Return where a renderer may write the run's file before it is finished."""
-        return self.folder(run_id) / f".making.{extension}"
+        return self.folder(run_id) / f".making-{os.getpid()}.{extension}"
 
     def finish_file(self, run_id: str, temp: Path, name: str, media_type: str, table: Table) -> ReportFile:
         """Make *temp* durable under the name people see; return it with its size and digest."""
-        target = self.folder(run_id) / safe_name(name)
+        # Long enough for a long title's day and ending.
+        target = self.folder(run_id) / safe_name(name, 200)
         digest, size = sha256(), 0
         with _disk(temp), temp.open("rb") as file:
             while block := file.read(1 << 20):
@@ -102,19 +117,24 @@ class Spool:
         header = path.parent / HEADER
         if not (run.spool_path and inside and path.is_file() and header.is_file()):
             raise RunError(f"The file of run {run.id} is no longer in the spool.", code="spool_missing")
-        with path.open("rb") as file:
+        with _disk(path), path.open("rb") as file:
             digest, size = sha256(), 0
             while block := file.read(1 << 20):
                 digest.update(block)
                 size += len(block)
         if digest.hexdigest() != run.sha256:
             raise RunError(f"The file of run {run.id} in the spool was changed.", code="spool_missing")
-        table = open_table(path.parent)
+        try:
+            table = open_table(path.parent)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            message = f"What the spool says of run {run.id} cannot be read: {error}."
+            raise RunError(message, code="spool_missing") from error
         return ReportFile(path, path.name, media_type, size, digest.hexdigest(), table.about, table.columns)
 
     def discard_rows(self, run_id: str) -> None:
         """Remove the run's rows once its file is made."""
-        (self.folder(run_id) / ROWS).unlink(missing_ok=True)
+        with suppress(OSError):  # the file is made: what is left over is swept
+            (self.folder(run_id) / ROWS).unlink(missing_ok=True)
 
     def sweep(self, keep: timedelta, now: datetime, keep_runs: set[str], quota: int = 0) -> int:
         """
@@ -146,6 +166,7 @@ class Spool:
 
 @contextmanager
 def _disk(path: Path) -> Iterator[None]:
+    """Raise RunError for whatever the disk says inside: it passes, so the report is tried again."""
     try:
         yield
     except OSError as error:
@@ -153,4 +174,6 @@ def _disk(path: Path) -> Iterator[None]:
             hint = "Make room on the spool's disk; the report is tried again."
             message = f"There is no space left for {path}."
             raise RunError(message, code="disk_full", hint=hint, retryable=True) from error
-        raise
+        hint = "Check the owner and the mode of spool.dir; the report is tried again."
+        message = f"The spool cannot be used: {path}: {error.strerror or error}."
+        raise RunError(message, code="folder_unavailable", hint=hint, retryable=True) from error

@@ -5,12 +5,12 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from .errors import AlreadyRunning, SchedulerError
-from .lib.files import write_atomically
+from .errors import AlreadyRunning, SchedulerError, StoreError
+from .lib.files import owner_for_root, sweep_temporary, write_atomically
 from .lib.words import say_length
 
 WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
@@ -24,7 +24,12 @@ class StateFile:
         self._lock: int | None = None
 
     def lock(self) -> None:
-        """Become the writer until `unlock`; raise AlreadyRunning. The kernel lets go when the process ends."""
+        """
+        Become the writer until `unlock`; the kernel lets go when the process ends.
+
+        Raise AlreadyRunning, StoreError `database_owner`, or OSError where the folder cannot be written.
+        """
+        self.require_ours()
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
         fd = os.open(f"{self.path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
         try:
@@ -39,6 +44,17 @@ class StateFile:
         os.ftruncate(fd, 0)
         os.pwrite(fd, str(os.getpid()).encode(), 0)
         self._lock = fd
+        sweep_temporary(self.path)
+
+    def require_ours(self) -> None:
+        """Raise StoreError where we are root and the folder is another user's: the daemon could not open our files."""
+        owner = owner_for_root(self.path.parent)
+        if owner:
+            raise StoreError(
+                f"The state file {self.path} lies in a folder of the user {owner}; root's lock would shut it out.",
+                code="database_owner",
+                hint=f"Run the command as that user: sudo -u {owner} scheduler …",
+            )
 
     def unlock(self) -> None:
         """Let the next one write."""
@@ -125,6 +141,7 @@ def _down(state: Mapping[str, Any], reason: str, step: str) -> Verdict:
 
 def _moment(text: Any) -> datetime | None:
     try:
-        return datetime.fromisoformat(str(text)) if text else None
+        moment = datetime.fromisoformat(str(text)) if text else None
     except ValueError:
         return None
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment

@@ -14,6 +14,8 @@ from .threads import ShopThreads
 ASIDE = timedelta(hours=1)
 #: Rows looked at for edited rules in one check; a large table is gone through in several.
 SLICE = 2000
+#: The setting that says behind which id the next look begins; in the database, so that a timer's checks go on too.
+EDITS = "edits_after"
 
 
 @dataclass(slots=True)
@@ -38,7 +40,6 @@ class Planner:
         self.mode = mode
         self.aside: dict[str, datetime] = {}
         self._settled: set[str] = set()
-        self._slice = ""
 
     def queue_due(self, now: datetime, only: tuple[str, str] = ("", "")) -> Found:
         """Queue the runs of everything due; *only* limits it to a shop and a schedule id. In mode hold, only count."""
@@ -98,8 +99,11 @@ class Planner:
         """Plan anew schedules whose rule was edited while their cursor is still ours; one slice a check."""
         if self.mode == "hold":
             return 0
-        part = self.store.queueing.slice(self._slice, SLICE)
-        self._slice = part[-1].id if len(part) == SLICE else ""
+        begin = self.store.notebook.setting(EDITS)
+        part = self.store.queueing.slice(begin, SLICE)
+        end = part[-1].id if len(part) == SLICE else ""
+        if end != begin:
+            self.store.notebook.remember(EDITS, end)
         moved = 0
         for seen in part:
             if seen.schedule is not None and timetable.is_stale(seen.schedule, seen.shop_zone):

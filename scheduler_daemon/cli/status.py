@@ -18,22 +18,24 @@ from ..statefile import WORDS, StateFile, Verdict, judge
 from .context import Context
 from .groups import example
 from .output import fancy, plain, short, show_error
+from .status_database import judge_database
 
 COLOURS = ("green", "yellow", "red", "magenta")
 
 
-@click.command(epilog=example("status", "status --watch", "status --json"))
+@click.command(epilog=example("status", "status --watch", "status --database"))
 @click.option("--json", "as_json", is_flag=True, help="Print the state as JSON.")
 @click.option("--watch", is_flag=True, help="Show it again every two seconds.")
+@click.option("--database", "all_nodes", is_flag=True, help="Judge every daemon on the database, from any machine.")
 @click.pass_obj
-def status(context: Context, as_json: bool, watch: bool) -> int:
+def status(context: Context, as_json: bool, watch: bool, all_nodes: bool) -> int:
     """
     Say how the daemon is, and the one next thing to do.
 
     Exit status, as monitoring plugins: 0 ok, 1 degraded, 2 down or stale, 3 unknown.
     """
     while True:
-        code = _once(context, as_json)
+        code = judge_database(context, as_json) if all_nodes else _once(context, as_json)
         if not watch:
             return code
         try:

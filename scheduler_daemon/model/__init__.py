@@ -1,5 +1,6 @@
 """The nouns: frozen, without I/O, with a sentence on every field."""
 
+from .node import Node
 from .report import (
     About,
     Cell,
@@ -46,6 +47,7 @@ __all__ = [
     "Delivery",
     "DeliveryState",
     "Lease",
+    "Node",
     "Occurrence",
     "Outcome",
     "Overlap",

@@ -1,10 +1,12 @@
 """An SQLite file before it is opened: whose it is, what it is, where it lies."""
 
 import os
-import pwd
+import stat
 from pathlib import Path
 
 from ..errors import StoreError
+from ..lib.files import owner_for_root
+from ..lib.files import user_name as user_name
 
 #: File systems on which SQLite's WAL and locks are not safe (SQLite docs: WAL, "Disadvantages").
 NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse.sshfs", "ceph", "glusterfs"})
@@ -16,13 +18,14 @@ def check_file(path: Path) -> None:
     """
     Refuse a file that must not be opened, and make the folder of a new one (mode 0700).
 
-    Raise StoreError: another user's file or folder (with the command to use instead), a network file system, a
-    file that is no database.
+    Raise StoreError: another user's file or folder (with the command to use instead), one that may only be read, a
+    network file system, something that is no database.
     """
+    there = look(path)
     folder = path.parent
-    if not folder.exists():
+    if there is None and look(folder) is None:
         _make_folder(folder)
-    _check_owner(path)
+    _check_owner(path, folder, there)
     kind = file_system(folder)
     if kind in NETWORK:
         raise StoreError(
@@ -30,8 +33,41 @@ def check_file(path: Path) -> None:
             code="database_network",
             hint="Put it on a local disk, or use PostgreSQL.",
         )
-    if path.exists():
+    if there is not None:
         _check_header(path)
+
+
+def require_file(path: Path) -> None:
+    """Raise StoreError where there is no database at *path*, or an empty file: a new one must not hide that."""
+    there = look(path)
+    if there is not None and (there.st_size or not stat.S_ISREG(there.st_mode)):
+        return
+    raise StoreError(
+        f"There is no database {path}." if there is None else f"The database {path} is empty.",
+        hint="Run: scheduler init. Or name the right one: --config, database.url, the right user.",
+    )
+
+
+def look(path: Path) -> os.stat_result | None:
+    """Return what the system says of *path*, None where nothing is there; raise StoreError where we may not look."""
+    try:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except PermissionError:
+        closed = next(place for place in path.parents if _may_look(place))
+        raise _not_ours(path, closed, closed.stat().st_uid) from None
+    except OSError as error:
+        message = f"The database {path} cannot be opened: {error.strerror}."
+        raise StoreError(message, code="database_foreign", hint="Check database.url.") from error
+
+
+def _may_look(place: Path) -> bool:
+    try:
+        place.stat()
+    except OSError:
+        return False
+    return True
 
 
 def own_or_new(path: Path) -> bool:
@@ -40,6 +76,9 @@ def own_or_new(path: Path) -> bool:
 
 
 def _make_folder(folder: Path) -> None:
+    if owner_for_root(folder):
+        nearest = next(place for place in folder.parents if place.exists())
+        raise _not_ours(folder, nearest, nearest.stat().st_uid)
     try:
         folder.mkdir(parents=True, mode=0o700)
     except OSError as error:
@@ -50,34 +89,53 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
-def _check_owner(path: Path) -> None:
-    """Root must not leave files that the daemon's user cannot open; another user must not start an empty database."""
-    place = path if path.exists() else path.parent
-    owner, me = place.stat().st_uid, os.geteuid()
-    if me == 0 and owner != 0:
+def _check_owner(path: Path, folder: Path, there: os.stat_result | None) -> None:
+    """Root must not leave files that the daemon's user cannot open; whoever may only read must not start."""
+    owner = (there or folder.stat()).st_uid
+    if os.geteuid() == 0 and owner != 0:
+        raise _not_ours(path, path if there else folder, owner)
+    # SQLite writes its log and its locks beside the file.
+    places = [folder] if there is None else [path, folder]
+    for place in places:
+        needed = os.W_OK | (os.X_OK if place is folder else os.R_OK)
+        if os.access(place, needed):
+            continue
+        owner = place.stat().st_uid
+        if owner not in (os.geteuid(), 0) and not os.statvfs(place).f_flag & os.ST_RDONLY:
+            raise _not_ours(path, place, owner)
         raise StoreError(
-            f"The database {path} belongs to the user {user_name(owner)}; run as root, its new files would be root's.",
-            code="database_owner",
-            hint=f"Run the command as that user: sudo -u {user_name(owner)} scheduler …",
+            f"The database {path} cannot be used: {place} may not be written.",
+            code="database_readonly",
+            hint=f"Check the mode of {place} and whether its disk is mounted read-only.",
         )
-    needed = os.R_OK | os.W_OK | (0 if path.exists() else os.X_OK)
-    if me not in (owner, 0) and not os.access(place, needed):
-        raise StoreError(
-            f"The database {path} belongs to the user {user_name(owner)}, and {user_name(me)} may not write it.",
-            code="database_owner",
-            hint=f"Run the command as that user: sudo -u {user_name(owner)} scheduler …",
-        )
+
+
+def _not_ours(path: Path, place: Path, owner: int) -> StoreError:
+    """Return the error for a database of another user; *place* is what belongs to them."""
+    me, whose = user_name(os.geteuid()), user_name(owner)
+    what = "" if place == path else f" lies in {place}, which"
+    end = "its new files would be root's" if os.geteuid() == 0 else f"{me} may not write it"
+    return StoreError(
+        f"The database {path}{what} belongs to the user {whose}, and {end}.",
+        code="database_owner",
+        hint=f"Run the command as that user: sudo -u {whose} scheduler …",
+    )
 
 
 def _check_header(path: Path) -> None:
+    if path.is_dir():
+        message = f"The database {path} is a folder."
+        raise StoreError(message, code="database_foreign", hint="Check database.url; it names a file.")
+    if not path.is_file():
+        raise StoreError(f"The database {path} is no file.", code="database_foreign", hint="Check database.url.")
     try:
         with path.open("rb") as file:
             head = file.read(16)
     except OSError as error:
         raise StoreError(
             f"The database {path} cannot be read: {error.strerror}.",
-            code="database_owner",
-            hint="Check its owner and mode, or run the command as the daemon's user.",
+            code="database_readonly",
+            hint="Check its mode and its disk.",
         ) from error
     if head not in (b"", HEADER):
         raise StoreError(
@@ -85,14 +143,6 @@ def _check_header(path: Path) -> None:
             code="database_foreign",
             hint="Check database.url.",
         )
-
-
-def user_name(uid: int) -> str:
-    """Return the name of the user *uid*, or the number where it has none."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def file_system(folder: Path) -> str:

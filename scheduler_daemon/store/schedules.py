@@ -158,6 +158,12 @@ class Schedules:
             for name, where in asks.items()
         }
 
+    def foreign_types(self) -> dict[str, int]:
+        """Return the app's report types that are mapped to none of ours, each with its number of active schedules."""
+        kind = self.app.report_type
+        query = self.app.select(kind, fn.COUNT(self.app.id)).where(self._active, ~self._of_our_types)
+        return {str(name): int(count) for name, count in self.engine.fetch(query.group_by(kind).order_by(kind))}
+
     def upcoming(self, limit: int) -> list[SeenSchedule]:
         """Return the next *limit* schedules by cursor."""
         query = schedule_query(self.engine.tables).where(self._active, self._of_our_types)

@@ -12,7 +12,7 @@ from ...errors import DeliveryError, RunError, SchedulerError, SourceError
 from ...lib.clock import monotonic, utc_now
 from ...lib.words import plural
 from ...model import Schedule, Shop
-from ...prepare import Kitchen
+from ...prepare import Preparer
 from ...shopify.check import check_shop
 from ...sources import TYPES, open_source
 from ...spool import Spool
@@ -122,8 +122,8 @@ def _ask_all(config: Config, store: Store, shops: list[Shop]) -> Answers:
     over = threading.Event()
     pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="doctor")
     hurried = config.shopify.model_copy(update={"timeout": min(config.shopify.timeout, timedelta(seconds=FOR_ONE))})
-    kitchen = Kitchen(config.model_copy(update={"shopify": hurried}), store, Spool(config.spool_dir))
-    jobs: dict[Future[Shop], str] = {pool.submit(_ask, kitchen, shop.domain, over): shop.domain for shop in shops}
+    preparer = Preparer(config.model_copy(update={"shopify": hurried}), store, Spool(config.spool_dir))
+    jobs: dict[Future[Shop], str] = {pool.submit(_ask, preparer, shop.domain, over): shop.domain for shop in shops}
     done, _ = wait(jobs, timeout=FOR_ALL)
     over.set()
     pool.shutdown(wait=False, cancel_futures=True)
@@ -139,7 +139,7 @@ def _ask_all(config: Config, store: Store, shops: list[Shop]) -> Answers:
     return answers
 
 
-def _ask(kitchen: Kitchen, domain: str, over: threading.Event) -> Shop:
+def _ask(preparer: Preparer, domain: str, over: threading.Event) -> Shop:
     """Return what Shopify says of the shop now; its token is renewed where it must be, as a report would do it."""
     started = monotonic()
 
@@ -149,10 +149,10 @@ def _ask(kitchen: Kitchen, domain: str, over: threading.Event) -> Shop:
 
     now = utc_now()
     try:
-        api, shop = kitchen.open_shop(domain, now, pause)
+        api, shop = preparer.open_shop(domain, now, pause)
         return shop if shop.checked_at == now else check_shop(api, now)
     except RunError as error:
         error.hint = error.hint or f"See: scheduler shops check {domain}"
         raise
     finally:
-        kitchen.store.close()
+        preparer.store.close()
