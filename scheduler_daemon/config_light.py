@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 PREFIX = "SCHEDULER_"
+#: Where the systemd unit keeps what is the daemon's (`StateDirectory`).
+SERVICE = Path("/var/lib/scheduler-daemon")
 
 
 def find_config_file(explicit: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -18,7 +20,15 @@ def find_config_file(explicit: Path | None, environ: Mapping[str, str]) -> Path 
         return Path(named)
     home = Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     places = [Path("scheduler.toml"), home / "scheduler-daemon/config.toml", Path("/etc/scheduler-daemon/config.toml")]
-    return next((place for place in places if place.is_file()), None)
+    return next((place for place in places if _is_there(place)), None)
+
+
+def _is_there(place: Path) -> bool:
+    """Whether *place* is a file; one that this user may not even look for counts, so that the reader says so."""
+    try:
+        return place.is_file()
+    except PermissionError:
+        return True
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:
@@ -26,8 +36,8 @@ def state_folder(environ: Mapping[str, str]) -> Path:
     given = environ.get("STATE_DIRECTORY", "").split(":")[0]
     if given:
         return Path(given)
-    if os.geteuid() == 0 and Path("/var/lib/scheduler-daemon").is_dir():
-        return Path("/var/lib/scheduler-daemon")
+    if SERVICE.is_dir() and os.geteuid() in (0, SERVICE.stat().st_uid):
+        return SERVICE
     return Path(environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "scheduler-daemon"
 
 
@@ -38,6 +48,14 @@ def state_settings(explicit: Path | None, environ: Mapping[str, str]) -> tuple[P
     if file is not None:
         with file.open("rb") as opened:
             section = tomllib.load(opened).get("state", {})
+        if not isinstance(section, dict):
+            raise ValueError("state is a section: write [state]")
     named = environ.get(f"{PREFIX}STATE__FILE") or section.get("file")
-    path = Path(str(named)).expanduser() if named else state_folder(environ) / "state.json"
+    path = Path(str(named)).expanduser() if named else _default_state_file(environ)
     return path, str(environ.get(f"{PREFIX}STATE__MAX_AGE") or section.get("max_age") or "15m")
+
+
+def _default_state_file(environ: Mapping[str, str]) -> Path:
+    """Return this user's state file; where there is none, the service's: anyone may ask how it is."""
+    mine, service = state_folder(environ) / "state.json", SERVICE / "state.json"
+    return service if not mine.exists() and _is_there(service) else mine
