@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from .access import ShopAccess
 from .config import Config
 from .deliver import Deliverer
 from .errors import StoreError
@@ -90,7 +91,7 @@ def build(config: Config, store: Store, wake: Callable[[], None], *, remember: b
     retry = config.retry
     policy = RetryPolicy(retry.attempts, retry.base, retry.cap)
     mode = delivery_mode(config, store)
-    preparer = Preparer(config, store, Spool(config.spool_dir))
+    preparer = Preparer(config, ShopAccess(config, store), Spool(config.spool_dir))
     performer = Performer(config, store, preparer, Deliverer(config, store, policy, mode), policy)
     if not remember:
         performer.ended = deque(maxlen=0)

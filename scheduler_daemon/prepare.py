@@ -1,34 +1,26 @@
 """From a run to its finished file: session, fetch, render, spool. Whoever calls: the daemon, a person, a retry."""
 
-import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from .access import ShopAccess
 from .config import Config
-from .errors import RunError, SessionError, UsageError
+from .errors import RunError, UsageError
 from .lib.clock import monotonic, utc_now
 from .lib.files import safe_name
-from .lib.http import open_http
-from .lib.secret import Secret
 from .lib.zones import find_zone
-from .model import About, Access, Report, ReportFile, Run, Shop, StoredSession, Table, Trigger
+from .model import About, Report, ReportFile, Run, Table, Trigger
 from .period import find_period
 from .renderers import open_renderer
 from .renderers.child import needs_child, render_in_child
-from .shopify.check import check_shop
-from .shopify.client import Client
-from .shopify.session import due_for_refresh, refresh
 from .sources import open_source
 from .sources.base import Ask
 from .spool import Spool
-from .store import Store
 from .threads import Hold
 
-#: What a shop's own facts are asked for again after.
-FRESH = timedelta(days=1)
 #: A report that starts this long after its moment says why.
 LATE = timedelta(minutes=5)
 #: Free bytes without which no report is begun.
@@ -42,9 +34,8 @@ class Preparer:
     """Makes report files: all that fetching and rendering need, composed once."""
 
     config: Config
-    store: Store
+    access: ShopAccess
     spool: Spool
-    _local: threading.local = field(default_factory=threading.local)
 
     def make(self, run: Run, hold: Hold, timings: dict[str, float]) -> ReportFile:
         """
@@ -77,7 +68,7 @@ class Preparer:
         assert report is not None
         source = open_source(report.type)
         now = utc_now()
-        api, shop = self.open_shop(run.shop, now, hold.pause)
+        api, shop = self.access.open_shop(run.shop, now, hold.pause)
         zone = run.zone or shop.zone or "UTC"
         period = find_period(report, run.due_at, zone)
         table = source.fetch(Ask(report, period, shop, api, run.due_at, now, hold.check))
@@ -87,66 +78,6 @@ class Preparer:
             notes = (*notes, "Neither the schedule nor the shop has a time zone; UTC was taken.")
         about = replace(table.about, late_because=late, notes=notes)
         return self.spool.write_rows(run.id, Table(table.columns, table.rows, about))
-
-    def open_shop(self, domain: str, now: datetime, pause: Callable[[float], None]) -> tuple[Client, Shop]:
-        """Return the shop's API and what is known of it, asked anew once a day; raise SessionError, SourceError."""
-        session = self.session(domain, now)
-        settings = self.config.shopify
-        api = Client(
-            domain,
-            session.token,
-            http=self._http(),
-            base_url=settings.base_url,
-            api_version=settings.api_version,
-            timeout=settings.timeout.total_seconds(),
-            share=settings.share,
-            renew=lambda: self._after_refusal(domain, session.token),
-            pause=pause,
-        )
-        shop = self.store.shops.find(domain)
-        if shop.checked_at is None or now - shop.checked_at > FRESH:
-            shop = replace(check_shop(api, now), paused_at=shop.paused_at, paused_reason=shop.paused_reason)
-            self.store.shops.learn(shop)
-        return api, shop
-
-    def session(self, domain: str, now: datetime) -> StoredSession:
-        """Return the shop's session, renewed where its token ends soon."""
-        session = self.store.sessions.need(domain)
-        if not due_for_refresh(session, now):
-            return session
-        return self.store.sessions.renew(domain, self._refresh, unless=lambda found: not due_for_refresh(found, now))
-
-    def _after_refusal(self, domain: str, refused: Secret) -> Secret:
-        """After a 401: the row may hold a newer token already; else it is renewed."""
-        found = self.store.sessions.need(domain)
-        if found.token != refused:
-            return found.token
-        if found.access is Access.TOKEN:
-            raise SessionError(
-                f"Shopify refused the token of {domain}.",
-                code="token_refused",
-                hint=f"Open the app in the shop once, or store a new token: scheduler shops add {domain}",
-            )
-        renewed = self.store.sessions.renew(domain, self._refresh, unless=lambda row: row.token != refused)
-        return renewed.token
-
-    def _refresh(self, session: StoredSession) -> StoredSession:
-        settings = self.config.shopify
-        return refresh(
-            session,
-            client_id=settings.client_id,
-            client_secret=settings.client_secret,
-            http=self._http(),
-            base_url=settings.base_url,
-            now=utc_now(),
-        )
-
-    def _http(self) -> Any:
-        """Return this thread's HTTP session: requests' sessions are not for several threads."""
-        if not hasattr(self._local, "http"):
-            settings = self.config.shopify
-            self._local.http = open_http(settings.proxy or None, settings.ca_file or None)
-        return self._local.http
 
     # Render ---------------------------------------------------------------------------------------------------------
 

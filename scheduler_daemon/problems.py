@@ -51,4 +51,3 @@ def problems(
         said = f"{plural(failed, 'report')} failed in the last 24 hours."
         add("reports_failed", said, "See: scheduler history list --status failed")
     return found
-

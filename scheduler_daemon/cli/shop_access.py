@@ -209,14 +209,12 @@ def _one_word(text: str, name: str) -> str:
 
 def check_shop(context: Context, store: Store, domain: str) -> Shop:
     """Ask Shopify about the shop and write down what it says; raise SourceError, SessionError."""
-    from ..prepare import Preparer
-    from ..spool import Spool
+    from ..access import ShopAccess
 
     config = context.config()
     known = store.shops.find(domain)
     store.shops.learn(replace(known, checked_at=None))
-    preparer = Preparer(config, store, Spool(config.spool_dir))
-    _, shop = preparer.open_shop(domain, utc_now(), time.sleep)
+    _, shop = ShopAccess(config, store).open_shop(domain, utc_now(), time.sleep)
     return shop
 
 

@@ -1,6 +1,8 @@
 """Files that are whole or not there, and names that stay in their folder."""
 
+import glob
 import os
+import pwd
 import re
 import unicodedata
 from contextlib import suppress
@@ -41,6 +43,34 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
             Path(name).unlink()
         raise
     fsync_folder(path.parent)
+
+
+def sweep_temporary(path: Path) -> None:
+    """Remove what `write_atomically` left beside *path* when its process was killed; only for *path*'s one writer."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}-*"):
+        with suppress(OSError):
+            left.unlink()
+
+
+def user_name(uid: int) -> str:
+    """Return the name of the user *uid*, or the number where it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def owner_for_root(path: Path) -> str:
+    """
+    Return whose *path* is where we are root and somebody else owns it, or its nearest folder that is there; else "".
+
+    What root makes there the owner cannot open, and a daemon that runs as the owner would fail from then on.
+    """
+    if os.geteuid() != 0:
+        return ""
+    nearest = next(place for place in (path, *path.absolute().parents) if place.exists())
+    owner = nearest.stat().st_uid
+    return user_name(owner) if owner != 0 else ""
 
 
 def safe_name(text: str, limit: int = 120) -> str:

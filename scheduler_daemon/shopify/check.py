@@ -1,6 +1,7 @@
 """Asking a shop who it is and what its token may do."""
 
 from datetime import datetime
+from typing import Any
 
 from ..model import Shop
 from .client import Client
@@ -10,6 +11,17 @@ query ShopCheck {
   shop { name ianaTimezone currencyCode plan { publicDisplayName } }
   currentAppInstallation { accessScopes { handle } }
 }"""
+
+SCOPES = "query GrantedScopes { currentAppInstallation { accessScopes { handle } } }"
+
+
+def granted_scopes(client: Client) -> tuple[str, ...]:
+    """Return the scopes that the token has at this moment; raise what `Client.execute` raises."""
+    return _scopes(client.execute(SCOPES))
+
+
+def _scopes(data: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(sorted(item["handle"] for item in data["currentAppInstallation"]["accessScopes"]))
 
 
 def check_shop(client: Client, now: datetime) -> Shop:
@@ -22,6 +34,6 @@ def check_shop(client: Client, now: datetime) -> Shop:
         zone=shop["ianaTimezone"],
         currency=shop["currencyCode"],
         plan=shop["plan"]["publicDisplayName"],
-        scopes=tuple(sorted(item["handle"] for item in data["currentAppInstallation"]["accessScopes"])),
+        scopes=_scopes(data),
         checked_at=now,
     )

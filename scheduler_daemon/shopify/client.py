@@ -11,12 +11,11 @@ from ..lib.clock import monotonic, utc_now
 from ..lib.secret import Secret
 from .answers import excerpt, graphql_error, refusal, retry_after
 from .throttle import Throttle
+from .wire import Answer, post
 
 if TYPE_CHECKING:
     import requests
 
-#: An answer decoded to more than this is cut off: nothing that a report asks for is so big.
-MOST_BYTES = 64 * 1024 * 1024
 #: Seconds that one query may spend waiting and repeating before the attempt gives up for now.
 PATIENCE = 60.0
 #: Repeats of a query after a passing fault, within the same attempt.
@@ -49,6 +48,11 @@ class Client:
         self._timeout = timeout
         self._renew = renew
         self._pause = pause
+
+    @property
+    def token(self) -> Secret:
+        """Return the token in use, the renewed one after a renewal."""
+        return self._token
 
     def execute(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """
@@ -97,16 +101,18 @@ class Client:
         return self._data(query, self._read(body), request_id)
 
     def _data(self, query: str, answer: dict[str, Any], request_id: str) -> dict[str, Any]:
-        cost = (answer.get("extensions") or {}).get("cost") or {}
+        extensions = answer.get("extensions")
+        found = extensions.get("cost") if isinstance(extensions, Mapping) else None
+        cost: Mapping[str, Any] = found if isinstance(found, Mapping) else {}
         self.throttle.learn(query, cost, monotonic())
         errors = answer.get("errors")
         if errors:
-            if isinstance(errors, list) and _code(errors[0]) == "THROTTLED":
+            if isinstance(errors, list) and any(_code(item) == "THROTTLED" for item in errors):
                 wait = self.throttle.wait_after_refusal(cost)
                 raise Throttled(f"Shopify asks {self.shop} to wait {wait:.1f} s.", retry_after=wait)
             raise graphql_error(self.shop, errors, request_id)
         data = answer.get("data")
-        if not isinstance(data, dict):
+        if not isinstance(data, dict) or not data:
             raise SourceError(f"Shopify's answer for {self.shop} has no data.", code="response_invalid", retryable=True)
         return data
 
@@ -122,46 +128,14 @@ class Client:
             raise SourceError(message, code="response_invalid", retryable=True)
         return answer
 
-    def _send(self, payload: Mapping[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
-        import requests
-        from urllib3.exceptions import HTTPError, ReadTimeoutError
-
-        until = monotonic() + self._timeout
+    def _send(self, payload: Mapping[str, Any]) -> Answer:
         headers = {"X-Shopify-Access-Token": self._token.reveal(), "Accept": "application/json"}
-        try:
-            with self._http.post(
-                self._url,
-                json=payload,
-                headers=headers,
-                timeout=(min(5.0, self._timeout), self._timeout),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                return response.status_code, response.headers, self._body(response, until)
-        except (requests.Timeout, ReadTimeoutError):
-            message = f"Shopify did not answer for {self.shop} within {self._timeout:.0f} s."
-            raise SourceError(message, code="timeout", retryable=True) from None
-        except (requests.RequestException, HTTPError, OSError) as error:
-            message = f"Shopify cannot be reached for {self.shop}: {type(error).__name__}."
-            raise SourceError(message, retryable=True) from None
-
-    def _body(self, response: "requests.Response", until: float) -> bytes:
-        """Read the body under one total time: a limit per read would let a dripping answer last for ever."""
-        parts, size = [], 0
-        # read1 returns what has come; reading a full block would wait for a dripping answer byte by byte.
-        while part := response.raw.read1(65536, decode_content=True):
-            parts.append(part)
-            size += len(part)
-            if size > MOST_BYTES:
-                raise SourceError(f"Shopify's answer for {self.shop} is too big.", code="response_invalid")
-            if monotonic() > until:
-                message = f"Shopify's answer for {self.shop} took longer than {self._timeout:.0f} s."
-                raise SourceError(message, code="timeout", retryable=True)
-        return b"".join(parts)
+        return post(self._http, self._url, shop=self.shop, timeout=self._timeout, json=payload, headers=headers)
 
 
 def _code(error: Any) -> str:
-    return str((error.get("extensions") or {}).get("code", "")) if isinstance(error, Mapping) else ""
+    extensions = error.get("extensions") if isinstance(error, Mapping) else None
+    return str(extensions.get("code", "")) if isinstance(extensions, Mapping) else ""
 
 
 def _no_constant(name: str) -> Any:

@@ -17,6 +17,10 @@ def main() -> int:
     parser.add_argument("--ready-file", type=Path, required=True)
     parser.add_argument("--shop", action="append", required=True)
     parser.add_argument("--orders", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--zone", default="UTC")
+    parser.add_argument("--currency", default="EUR")
+    parser.add_argument("--taxes-included", action="store_true")
     parser.add_argument("--days", type=float, default=60)
     parser.add_argument("--rate", type=float, default=100)
     parser.add_argument("--bucket", type=float, default=2000)
@@ -26,6 +30,10 @@ def main() -> int:
         SimShop(
             name,
             orders=args.orders,
+            seed=args.seed,
+            zone=args.zone,
+            currency=args.currency,
+            taxes_included=args.taxes_included,
             days=args.days,
             restore_rate=args.rate,
             bucket_size=args.bucket,

@@ -12,6 +12,7 @@ from typing import Any
 from graphql import (
     FieldNode,
     FragmentSpreadNode,
+    GraphQLInterfaceType,
     GraphQLObjectType,
     GraphQLSchema,
     InlineFragmentNode,
@@ -54,9 +55,13 @@ class _Walk:
         total = 0
         for node in selection.selections if selection else ():
             if isinstance(node, FragmentSpreadNode):
-                total += self.selection(kind, self.fragments[node.name.value].selection_set, answer)
+                fragment = self.fragments[node.name.value]
+                named = self.schema.get_type(fragment.type_condition.name.value)
+                total += self.selection(named, fragment.selection_set, answer)
             elif isinstance(node, InlineFragmentNode):
-                total += self.selection(kind, node.selection_set, answer)
+                condition = node.type_condition
+                named = self.schema.get_type(condition.name.value) if condition else kind
+                total += self.selection(named, node.selection_set, answer)
             elif isinstance(node, FieldNode) and not node.name.value.startswith("__"):
                 total += self.field(kind, node, answer)
         return total
@@ -67,7 +72,7 @@ class _Walk:
         found = get_named_type(kind.fields[name].type)
         if name.endswith("Count"):
             return 10
-        if not isinstance(found, GraphQLObjectType) or found.name in FREE:
+        if not isinstance(found, (GraphQLObjectType, GraphQLInterfaceType)) or found.name in FREE:
             return 0
         value = answer.get((node.alias or node.name).value) if answer is not None else None
         if answer is not None and not value:

@@ -2,7 +2,8 @@
 Bad days on demand: what an answer can look like when something is wrong.
 
 A fault is `{"fault": name}`, one per request, with these keys besides: `seconds` (how long it is slow or drips; the
-value of Retry-After), `to` (where a redirect leads), `on` ("graphql", which is meant without it, or "token").
+value of Retry-After), `to` (where a redirect leads), `skip` (so many requests go well before it) and `on` ("graphql",
+which is meant without it, or "token").
 """
 
 import json
@@ -20,15 +21,23 @@ FAULTS = {
     "404": "No such shop.",
     "423": "The shop is locked.",
     "429": "Too many requests, with Retry-After.",
+    "430": "The request was rejected as unsafe.",
     "500": "Shopify failed.",
+    "502": "A gateway failed.",
     "503": "Shopify is not available.",
+    "504": "The query took too long.",
+    "520": "A gateway got no sense out of Shopify.",
     "throttled": "THROTTLED, as HTTP 200.",
     "errors_list": "An internal error, as a list, with HTTP 200.",
-    "errors_string": "`errors` is a string.",
-    "errors_object": "`errors` is an object.",
+    "errors_string": "`errors` is a string, with HTTP 200.",
+    "errors_object": "`errors` is an object, with HTTP 200.",
+    "bad_request": "`errors` is an object, with HTTP 400.",
+    "partial": "Data, and an error beside it: some of the data is null.",
+    "no_data": "Neither data nor errors.",
     "slow": "The answer comes late.",
     "dripping": "The answer comes a byte at a time.",
     "cut_off": "The answer ends in its middle.",
+    "lost": "The request is carried out, and the connection reset instead of an answer.",
     "html": "A page instead of JSON.",
     "empty": "Nothing, with HTTP 200.",
     "redirect": "A redirect to another host.",
@@ -53,8 +62,12 @@ BODIES: dict[str, tuple[int, Any]] = {
     "404": (404, {"errors": "Not Found"}),
     "423": (423, {"errors": "This shop is unavailable"}),
     "429": (429, {"errors": "Too many requests"}),
+    "430": (430, {"errors": "Request rejected"}),
     "500": (500, {"errors": "Internal Server Error"}),
+    "502": (502, "<html>Bad Gateway</html>"),
     "503": (503, "<html>Service Unavailable</html>"),
+    "504": (504, "<html>Gateway Timeout</html>"),
+    "520": (520, "<html>Web server is returning an unknown error</html>"),
     "errors_list": (
         200,
         {
@@ -64,7 +77,18 @@ BODIES: dict[str, tuple[int, Any]] = {
         },
     ),
     "errors_string": (200, {"errors": "Something is not right"}),
-    "errors_object": (400, {"errors": {"query": "Required parameter missing or invalid"}}),
+    "errors_object": (200, {"errors": {"query": "Something is not right"}}),
+    "bad_request": (400, {"errors": {"query": "Required parameter missing or invalid"}}),
+    "partial": (
+        200,
+        {
+            "data": {"shop": None},
+            "errors": [
+                {"message": "Internal error.", "extensions": {"code": "INTERNAL_SERVER_ERROR"}, "path": ["shop"]}
+            ],
+        },
+    ),
+    "no_data": (200, {"extensions": {}}),
     "html": (200, "<!doctype html><p>Maintenance</p>"),
     "empty": (200, ""),
 }
@@ -82,7 +106,7 @@ def play(handler: Any, fault: dict[str, Any]) -> bool:
     if name == "slow":
         time.sleep(seconds)
         return False
-    if name == "reset":
+    if name in ("reset", "lost"):
         handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         handler.close_connection = True
         handler.connection.close()

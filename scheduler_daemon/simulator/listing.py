@@ -1,18 +1,21 @@
 """The orders of a search, page by page: nothing is kept between two pages, a cursor says where to go on."""
 
-from collections.abc import Callable, Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from graphql import GraphQLError
 
 from .data import ShopData
-from .resolve import make_cursor, read_cursor
+from .pages import make_cursor, read_cursor
 from .search import COMPARE, Bound, Test, read_query
 
 #: Without `read_all_orders` an app sees this much of the past (Shopify docs: Order).
 VISIBLE = timedelta(days=60)
 SECOND = timedelta(seconds=1)
+#: The moment that each sort key sorts by; ids are numbers, which ascend with creation.
+SORTS = {"CREATED_AT": "created", "ID": "created", "PROCESSED_AT": "processed", "UPDATED_AT": "updated"}
 
 
 @dataclass(frozen=True)
@@ -22,66 +25,59 @@ class Listing:
     data: ShopData
     bounds: Sequence[Bound]
     tests: Sequence[Test]
-    #: Whether sorted by the last change; else by creation, which is the order of numbers, of ids and of processing too.
-    by_updated: bool
+    #: The moment that sorts: "created", "processed" or "updated".
+    by: str
     reverse: bool
 
     def page(self, first: int, after: str | None, limit: int) -> tuple[list[tuple[str, int]], bool]:
         """
         Return up to *first* (cursor, number), and whether more follow; one cursor's walk ends at *limit* orders.
 
-        A cursor is the place in the whole sorted list and the number of orders seen before and with it.
+        A cursor is the sorting moment and the number of the last order, as at Shopify, so that it holds where orders
+        change their place; and how many orders were seen with it.
         """
-        sort = ("U" if self.by_updated else "C") + ("r" if self.reverse else "")
-        place, seen = self._after(after, sort)
+        sort = self.by[0].upper() + ("r" if self.reverse else "")
+        moment, last, seen = read_cursor(after, sort, 3) if after else (0, 0, 0)
         found: list[tuple[str, int]] = []
         more = False
         size = min(first, max(0, limit - seen))
-        for at, number in self.walk(place):
+        for number in self.walk((moment, last) if after else None):
             if len(found) == size:
                 more = seen + size < limit
                 break
-            found.append((make_cursor(sort, at, seen + len(found) + 1), number))
+            at = int(self.data.moment(self.by, number).timestamp())
+            found.append((make_cursor(sort, at, number, seen + len(found) + 1), number))
         return found, more
 
-    def _after(self, after: str | None, sort: str) -> tuple[int | None, int]:
-        if not after:
-            return None, 0
-        kind, place, seen = read_cursor(after)
-        if kind != sort:
-            raise GraphQLError(f"invalid cursor for current pagination: {after}", extensions={"code": "BAD_REQUEST"})
-        return place, seen
-
-    def walk(self, place: int | None = None) -> Iterable[tuple[int, int]]:
-        """Yield (place, number) of the orders that fit, behind *place*."""
+    def walk(self, behind: tuple[int, int] | None = None) -> Iterable[int]:
+        """Yield the numbers of the orders that fit, *behind* a sorting moment (seconds since 1970) and a number."""
         low, high = self._span()
-        if place is not None:
-            low, high = (low, min(high, place)) if self.reverse else (max(low, place + 1), high)
-        places: Iterable[int] = range(high - 1, low - 1, -1) if self.reverse else range(low, high)
-        numbers = self.data.by_updated() if self.by_updated else None
-        for at in places:
-            number = at if numbers is None else numbers[at]
-            if self._fits(number):
-                yield at, number
+        numbers = self.data.by(self.by)
+        if behind is not None:
+            find = bisect_left if self.reverse else bisect_right
+            place = find(numbers, behind, key=self._sorting)
+            low, high = (low, min(high, place)) if self.reverse else (max(low, place), high)
+        places = range(high - 1, low - 1, -1) if self.reverse else range(low, high)
+        return (numbers[place] for place in places if self._fits(numbers[place]))
+
+    def _sorting(self, number: int) -> tuple[int, int]:
+        return int(self.data.moment(self.by, number).timestamp()), number
 
     def _span(self) -> tuple[int, int]:
         """Return the places outside which no order can fit."""
-        field = "updated" if self.by_updated else "created"
-        find: Callable[[datetime], int] = self.data.first_updated if self.by_updated else self.data.first_created
         low, high = 0, self.data.count
         for name, comparison, moment, opposite in self.bounds:
-            if name != field or opposite:
+            if name != self.by or opposite:
                 continue
             if comparison in (">=", ">"):
-                low = max(low, find(moment))
+                low = max(low, self.data.first(name, moment))
             elif comparison in ("<", "<="):
-                high = min(high, find(moment + SECOND))
+                high = min(high, self.data.first(name, moment + SECOND))
         return low, high
 
     def _fits(self, number: int) -> bool:
         for field, comparison, moment, opposite in self.bounds:
-            found = self.data.created[number] if field == "created" else self.data.updated(number)
-            if COMPARE[comparison](found, moment) is opposite:
+            if COMPARE[comparison](self.data.moment(field, number), moment) is opposite:
                 return False
         return not self.tests or all(test(self.data.order(number)) for test in self.tests)
 
@@ -94,7 +90,7 @@ def listing(data: ShopData, query: str | None, *, sort: str, reverse: bool, sinc
         raise GraphQLError(str(error), extensions={"code": "BAD_REQUEST"}) from None
     if since is not None:
         bounds.append(("created", ">=", since, False))
-    return Listing(data, bounds, tests, sort == "UPDATED_AT", reverse)
+    return Listing(data, bounds, tests, SORTS[sort], reverse)
 
 
 def visible_since(scopes: Sequence[str], now: datetime) -> datetime | None:

@@ -22,6 +22,7 @@ SHAPES: tuple[tuple[str, str | None, str], ...] = (
     (r"Unknown type", None, "undefinedType"),
 )
 SCOPE_DOCS = "https://shopify.dev/api/usage/access-scopes"
+PROTECTED_DOCS = "https://shopify.dev/docs/apps/launch/protected-customer-data"
 
 
 def refused(problem: GraphQLError, document: DocumentNode) -> dict[str, Any]:
@@ -80,3 +81,9 @@ def denied(field: str, scope: str) -> GraphQLError:
     needed = f"`{scope}` access scope."
     extra = {"code": "ACCESS_DENIED", "documentation": SCOPE_DOCS, "requiredAccess": needed}
     return GraphQLError(f"Access denied for {field} field. Required access: {needed}", extensions=extra)
+
+
+def unapproved(kind: str) -> GraphQLError:
+    """Return the error for protected customer data that Shopify did not approve the app for."""
+    text = f"This app is not approved to access the {kind} object."
+    return GraphQLError(text, extensions={"code": "ACCESS_DENIED", "documentation": PROTECTED_DOCS})

@@ -1,18 +1,25 @@
 """The data in GraphQL's shape: plain dicts whose connections are functions of `first` and `after`."""
 
-import base64
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
-from graphql import GraphQLError
-
-from .data import ShopData, Variant
+from .catalog import Variant
+from .data import ShopData
+from .ledger import agreements
+from .pages import Later, connection
 from .search import financial_status, order_name
-from .truth import money, order_sums
+from .truth import money, order_sums, refund_total
 
 #: Raises GraphQLError unless the token has a scope: (scope, field).
 Need = Callable[[str, str], None]
+Bag = Callable[[int], dict[str, Any]]
+
+#: Every so many orders one was paid in another currency than the shop's.
+ABROAD_EVERY = 7
+ABROAD_RATE = Decimal("1.37")
 
 
 def guarded(need: Need, scope: str, field: str, value: Any) -> Callable[..., Any]:
@@ -30,89 +37,76 @@ def iso(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def connection(items: Sequence[Any]) -> Callable[..., dict[str, Any]]:
-    """Return a field of a short list; cursors are positions."""
-
-    def page(_info: Any, first: int | None = None, after: str | None = None, **rest: Any) -> dict[str, Any]:
-        only_forward(rest)
-        start = read_cursor(after)[1] + 1 if after else 0
-        size = page_size(first)
-        part = list(items[start : start + size])
-        return connected(
-            part, [make_cursor("L", start + i, start + i + 1) for i in range(len(part))], start + size < len(items)
-        )
-
-    return page
+def shown(text: str) -> str:
+    """Return decimal text as Shopify shows it: without zeros at its end, but with one decimal: ``12.3``, ``12.0``."""
+    whole, _, part = text.partition(".")
+    return f"{whole}.{part.rstrip('0') or '0'}"
 
 
-def connected(nodes: list[Any], cursors: list[str], more: bool) -> dict[str, Any]:
-    """Return a connection's page."""
-    info = {"hasNextPage": more, "endCursor": cursors[-1] if cursors else None, "hasPreviousPage": False}
-    info["startCursor"] = cursors[0] if cursors else None
-    edges = [{"node": node, "cursor": cursor} for node, cursor in zip(nodes, cursors, strict=True)]
-    return {"nodes": nodes, "edges": edges, "pageInfo": info}
+@lru_cache(maxsize=64)
+def bags(currency: str, digits: int, abroad: bool) -> Bag:
+    """Return a maker of amounts in shop and presentment currency."""
+    paid = ("CAD" if currency != "CAD" else "USD") if abroad else currency
+
+    def bag(units: int) -> dict[str, Any]:
+        amount = shown(money(units, digits))
+        here = {"amount": amount, "currencyCode": currency}
+        if not abroad:
+            return {"shopMoney": here, "presentmentMoney": here}
+        there = shown(str((Decimal(amount) * ABROAD_RATE).quantize(Decimal("0.01"))))
+        return {"shopMoney": here, "presentmentMoney": {"amount": there, "currencyCode": paid}}
+
+    return bag
 
 
-def only_forward(arguments: dict[str, Any]) -> None:
-    """Raise GraphQLError for ways to page that the simulator does not know."""
-    for name in ("last", "before"):
-        if arguments.get(name) is not None:
-            raise GraphQLError(f"the simulator pages forward only, not by {name}")
-
-
-def page_size(first: int | None) -> int:
-    """Return the number of nodes asked for; Shopify takes 250 at most."""
-    if first is None:
-        raise GraphQLError("you must provide one of first or last", extensions={"code": "BAD_REQUEST"})
-    if first < 1:
-        raise GraphQLError("first must be at least 1", extensions={"code": "BAD_REQUEST"})
-    if first > 250:
-        raise GraphQLError("first cannot exceed 250", extensions={"code": "BAD_REQUEST"})
-    return first
-
-
-def make_cursor(kind: str, place: int, seen: int) -> str:
-    """Return an opaque cursor of a place in a list: its *kind*, the place, and how many were seen with it."""
-    return base64.b64encode(f"{kind}.{place}.{seen}".encode()).decode()
-
-
-def read_cursor(text: str) -> tuple[str, int, int]:
-    """Return what `make_cursor` hid; raise GraphQLError for anything else."""
-    try:
-        kind, place, seen = base64.b64decode(text, validate=True).decode().split(".")
-        return kind, int(place), int(seen)
-    except ValueError:
-        extra = {"code": "BAD_REQUEST"}
-        raise GraphQLError(f"invalid cursor for current pagination: {text}", extensions=extra) from None
-
-
-def bag(cents: int, currency: str) -> dict[str, Any]:
-    """Return an amount in shop and presentment currency."""
-    amount = {"amount": money(cents), "currencyCode": currency}
-    return {"shopMoney": amount, "presentmentMoney": amount}
+def bag_of(data: ShopData, order: dict[str, Any]) -> Bag:
+    """Return the maker of amounts of *order*."""
+    return bags(data.currency, data.digits, order["number"] % ABROAD_EVERY == 0)
 
 
 def order_fields(data: ShopData, order: dict[str, Any], need: Need) -> dict[str, Any]:
     """Return an order as GraphQL shows it."""
-    currency = data.currency
-    sums = order_sums(data, order)
-    created = iso(order["created"])
+    bag = bag_of(data, order)
     number = order["number"] + 1
+
+    def show_line(line: dict[str, Any]) -> dict[str, Any]:
+        return line_fields(data, line, need, bag)
+
+    def show_refund(refund: dict[str, Any]) -> dict[str, Any]:
+        return refund_fields(data, refund, show_line, bag)
+
+    return (
+        _plain_fields(data, order)
+        | _amounts(data, order, bag)
+        | {
+            "__typename": "Order",
+            "id": f"gid://shopify/Order/{number}",
+            "legacyResourceId": str(number),
+            "presentmentCurrencyCode": bag(0)["presentmentMoney"]["currencyCode"],
+            "customer": guarded(need, "read_customers", "customer", _customer(order, need)),
+            "shippingAddress": _address(order),
+            "retailLocation": None,
+            "lineItems": connection(Later(order["lines"], show_line)),
+            "refunds": lambda _info, first=None: [show_refund(item) for item in order["refunds"][:first]],
+            "agreements": agreements(data, order, show_line, bag, iso),
+        }
+    )
+
+
+def _plain_fields(data: ShopData, order: dict[str, Any]) -> dict[str, Any]:
+    closed = order["closed"] and order["fulfilled"]
     return {
-        "__typename": "Order",
-        "id": f"gid://shopify/Order/{number}",
-        "legacyResourceId": str(number),
         "name": order_name(order),
-        "createdAt": created,
-        "processedAt": created,
+        "createdAt": iso(order["created"]),
+        "processedAt": iso(order["processed"]),
         "updatedAt": iso(order["updated"]),
-        "cancelledAt": created if order["cancelled"] else None,
+        "cancelledAt": iso(order["cancelled"]) if order["cancelled"] else None,
         "cancelReason": "CUSTOMER" if order["cancelled"] else None,
-        "closedAt": None,
+        "closedAt": iso(order["created"] + timedelta(hours=1)) if closed else None,
         "test": order["test"],
+        "edited": bool(order["edit"]),
         "confirmed": True,
-        "currencyCode": currency,
-        "presentmentCurrencyCode": currency,
+        "currencyCode": data.currency,
         "displayFinancialStatus": financial_status(order),
         "displayFulfillmentStatus": "FULFILLED" if order["fulfilled"] else "UNFULFILLED",
         "returnStatus": "NO_RETURN",
@@ -124,45 +118,40 @@ def order_fields(data: ShopData, order: dict[str, Any], need: Need) -> dict[str,
         "discountCodes": [order["code"]] if order["code"] else [],
         "taxesIncluded": data.taxes_included,
         "taxExempt": False,
-        "subtotalLineItemsQuantity": sums["items"],
-        "subtotalPriceSet": bag(sums["gross"] - sums["discounts"], currency),
-        "totalDiscountsSet": bag(sums["discounts"], currency),
-        "totalShippingPriceSet": bag(sums["shipping"], currency),
-        "totalTaxSet": bag(sums["taxes"], currency),
-        "totalPriceSet": bag(sums["total"], currency),
-        "totalRefundedSet": bag(sums["refunds"], currency),
-        "netPaymentSet": bag(sums["net"], currency),
-        "totalOutstandingSet": bag(0, currency),
-        "customer": guarded(need, "read_customers", "customer", _customer(order)),
-        "shippingAddress": _address(order),
-        "retailLocation": None,
-        "lineItems": connection(_Later(order["lines"], lambda line: line_fields(data, line, need))),
-        "refunds": lambda _info, first=None: [
-            refund_fields(data, order, item, need) for item in order["refunds"][:first]
-        ],
     }
 
 
-class _Later(Sequence[Any]):
-    """Makes the shown ones of *items* only."""
+def _amounts(data: ShopData, order: dict[str, Any], bag: Bag) -> dict[str, Any]:
+    sums = order_sums(data, order)
+    return {
+        "subtotalLineItemsQuantity": sums["items"],
+        "subtotalPriceSet": bag(sums["subtotal"]),
+        "totalDiscountsSet": bag(sums["discounts"]),
+        "totalShippingPriceSet": bag(sums["shipping"]),
+        "totalTaxSet": bag(sums["taxes"]),
+        "totalTipReceivedSet": bag(sums["tips"]),
+        "totalPriceSet": bag(sums["total"]),
+        "totalRefundedSet": bag(sums["refunds"]),
+        "netPaymentSet": bag(sums["net"]),
+        "totalOutstandingSet": bag(0),
+        "shippingLine": {
+            "id": f"gid://shopify/ShippingLine/{order['number'] + 1}",
+            "title": "Standard",
+            "originalPriceSet": bag(order["shipping"] + order["shipping_off"]),
+            "discountedPriceSet": bag(order["shipping"]),
+            "taxLines": [],
+        },
+    }
 
-    def __init__(self, items: Sequence[Any], make: Callable[[Any], Any]) -> None:
-        self.items, self.make = items, make
 
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, index: Any) -> Any:
-        found = self.items[index]
-        return [self.make(item) for item in found] if isinstance(index, slice) else self.make(found)
-
-
-def _customer(order: dict[str, Any]) -> dict[str, Any] | None:
+def _customer(order: dict[str, Any], need: Need) -> dict[str, Any] | None:
     if order["person"] is None:
         return None
     mail = f"customer{order['number'] % 997}@example.com"
-    return {"id": f"gid://shopify/Customer/{order['number'] % 997}", "displayName": order["person"]} | {
-        "defaultEmailAddress": {"emailAddress": mail}
+    return {
+        "id": f"gid://shopify/Customer/{order['number'] % 997}",
+        "displayName": guarded(need, "protected", "Customer", order["person"]),
+        "defaultEmailAddress": guarded(need, "protected", "Customer", {"emailAddress": mail}),
     }
 
 
@@ -174,54 +163,62 @@ def _address(order: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def line_fields(data: ShopData, line: dict[str, Any], need: Need) -> dict[str, Any]:
+def line_fields(data: ShopData, line: dict[str, Any], need: Need, bag: Bag) -> dict[str, Any]:
     """Return a line item as GraphQL shows it; some have lost their product."""
     variant: Variant = line["variant"]
-    currency = data.currency
-    product = {
-        "id": f"gid://shopify/Product/{variant.number // 3}",
-        "title": variant.product,
-        "productType": variant.kind,
-    }
-    known = not line["gone"]
-    cost = {"amount": money(variant.price * 2 // 5), "currencyCode": currency}
-    sold = {
-        "id": f"gid://shopify/ProductVariant/{variant.number}",
-        "inventoryItem": {"id": f"gid://shopify/InventoryItem/{variant.number}", "unitCost": cost},
-    }
+    product = None if variant.product_gone else _product(variant)
     return {
         "id": f"gid://shopify/LineItem/{line['id']}",
         "sku": variant.sku,
-        "title": variant.product,
+        "title": line["title"],
         "variantTitle": variant.title,
         "vendor": variant.vendor,
         "isGiftCard": variant.gift_card,
         "taxable": not variant.gift_card,
         "quantity": line["quantity"],
         "currentQuantity": line["quantity"] - line["returned"],
-        "originalUnitPriceSet": bag(line["price"], currency),
-        "originalTotalSet": bag(line["total"], currency),
-        "discountedTotalSet": lambda _info, **_: bag(line["total"] - line["discount"], currency),
-        "totalDiscountSet": bag(line["discount"], currency),
-        "discountAllocations": [{"allocatedAmountSet": bag(cents, currency)} for cents in line["allocations"]],
-        "taxLines": lambda _info, first=None: [{"title": "VAT", "rate": 0.2, "priceSet": bag(line["tax"], currency)}],
-        "product": guarded(need, "read_products", "product", product if known else None),
-        "variant": guarded(need, "read_products", "variant", sold if known else None),
+        "originalUnitPriceSet": bag(line["price"]),
+        "originalTotalSet": bag(line["total"]),
+        "discountedTotalSet": lambda _info, **_: bag(line["total"] - line["discount"]),
+        "totalDiscountSet": bag(line["discount"]),
+        "discountAllocations": [{"allocatedAmountSet": bag(units)} for units in line["allocations"]],
+        "taxLines": lambda _info, first=None: [{"title": "VAT", "rate": 0.2, "priceSet": bag(line["tax"])}],
+        "product": guarded(need, "read_products", "product", product),
+        "variant": guarded(need, "read_products", "variant", None if variant.gone else _variant(data, variant)),
     }
 
 
-def refund_fields(data: ShopData, order: dict[str, Any], refund: dict[str, Any], need: Need) -> dict[str, Any]:
-    """Return a refund as GraphQL shows it."""
-    currency = data.currency
-    total = sum(item["amount"] + (0 if data.taxes_included else item["tax"]) for item in refund["lines"])
+def _product(variant: Variant) -> dict[str, Any]:
+    return {
+        "id": f"gid://shopify/Product/{variant.product_number}",
+        "title": variant.product,
+        "productType": variant.kind,
+        "vendor": variant.vendor,
+    }
 
+
+def _variant(data: ShopData, variant: Variant) -> dict[str, Any]:
+    cost = {"amount": shown(money(variant.price * 2 // 5, data.digits)), "currencyCode": data.currency}
+    return {
+        "id": f"gid://shopify/ProductVariant/{variant.number}",
+        "title": variant.title,
+        "sku": variant.sku,
+        "inventoryItem": {"id": f"gid://shopify/InventoryItem/{variant.number}", "unitCost": cost},
+    }
+
+
+def refund_fields(
+    data: ShopData, refund: dict[str, Any], show_line: Callable[[dict[str, Any]], dict[str, Any]], bag: Bag
+) -> dict[str, Any]:
+    """Return a refund as GraphQL shows it."""
+    total = bag(refund_total(data, refund))
     paid_back = {
-        "id": f"gid://shopify/OrderTransaction/{order['number'] + 1}",
+        "id": f"gid://shopify/OrderTransaction/{refund['id'] + 1}",
         "kind": "REFUND",
         "status": "SUCCESS",
         "gateway": "shopify_payments",
         "processedAt": iso(refund["at"]),
-        "amountSet": bag(total, currency),
+        "amountSet": total,
     }
 
     def line(item: dict[str, Any]) -> dict[str, Any]:
@@ -229,18 +226,18 @@ def refund_fields(data: ShopData, order: dict[str, Any], refund: dict[str, Any],
             "id": f"gid://shopify/RefundLineItem/{item['id']}",
             "quantity": item["quantity"],
             "restockType": "RETURN",
-            "subtotalSet": bag(item["amount"], currency),
-            "totalTaxSet": bag(item["tax"], currency),
-            "lineItem": line_fields(data, item["line"], need),
+            "subtotalSet": bag(item["amount"]),
+            "totalTaxSet": bag(item["tax"]),
+            "lineItem": show_line(item["line"]),
             "location": None,
         }
 
     return {
-        "id": f"gid://shopify/Refund/{order['number'] + 1}",
+        "id": f"gid://shopify/Refund/{refund['id'] + 1}",
         "createdAt": iso(refund["at"]),
         "processedAt": iso(refund["at"]),
         "note": None,
-        "totalRefundedSet": bag(total, currency),
-        "refundLineItems": connection(_Later(refund["lines"], line)),
+        "totalRefundedSet": total,
+        "refundLineItems": connection(Later(refund["lines"], line)),
         "transactions": connection([paid_back]),
     }

@@ -6,9 +6,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 TERM = re.compile(r"""(-?)(\w+):(>=|<=|>|<)?('[^']*'|"[^"]*"|\S+)""")
-MOMENTS = {"created_at": "created", "processed_at": "created", "updated_at": "updated"}
+MOMENTS = {"created_at": "created", "processed_at": "processed", "updated_at": "updated"}
 #: What `fulfillment_status:` may be for an order that is not sent, and for one that is.
 FULFILLMENT = (("unfulfilled", "unshipped"), ("fulfilled", "shipped"))
+#: Every value of these filters (Shopify docs: orders); Shopify would find nothing for another one.
+VALUES = {
+    "status": ("open", "closed", "cancelled", "not_closed"),
+    "financial_status": (
+        *("paid", "pending", "authorized", "partially_paid", "partially_refunded", "refunded", "voided", "expired"),
+    ),
+    "fulfillment_status": (
+        *("unshipped", "shipped", "fulfilled", "partial", "scheduled", "on_hold", "unfulfilled", "request_declined"),
+    ),
+    "test": ("true", "false"),
+}
 COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     ">=": lambda a, b: a >= b,
     ">": lambda a, b: a > b,
@@ -18,7 +29,7 @@ COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 Test = Callable[[dict[str, Any]], bool]
-#: Field ("created", "updated"), comparison, moment, and whether the opposite is meant.
+#: Field ("created", "processed", "updated"), comparison, moment, and whether the opposite is meant.
 Bound = tuple[str, str, datetime, bool]
 
 
@@ -54,11 +65,15 @@ def _opposite(test: Test) -> Test:
 
 def _test(field: str, value: str) -> Test:
     low = value.lower()
+    if field in VALUES and low not in VALUES[field]:
+        raise ValueError(f"Invalid value for {field}: {value}")
     tests: dict[str, Test] = {
         "test": lambda order: order["test"] is (low == "true"),
         "tag": lambda order: low in [tag.lower() for tag in order["tags"]],
+        "tag_not": lambda order: low not in [tag.lower() for tag in order["tags"]],
+        "discount_code": lambda order: low == (order["code"] or "").lower(),
         "source_name": lambda order: str(order["channel"]) == low,
-        "status": lambda order: low in ("any", "not_closed", "cancelled" if order["cancelled"] else "open"),
+        "status": lambda order: low in statuses(order),
         "financial_status": lambda order: financial_status(order).lower() == low,
         "fulfillment_status": lambda order: low in FULFILLMENT[order["fulfilled"]],
         "name": lambda order: order_name(order).lower() == low,
@@ -69,10 +84,17 @@ def _test(field: str, value: str) -> Test:
     return tests[field]
 
 
+def statuses(order: dict[str, Any]) -> tuple[str, ...]:
+    """Return the values of `status:` that find this order."""
+    if order["cancelled"]:
+        return ("cancelled", "not_closed")
+    return ("closed",) if order["closed"] and order["fulfilled"] else ("open", "not_closed")
+
+
 def financial_status(order: dict[str, Any]) -> str:
     """Return the status that Shopify would show."""
     if not order["refunds"]:
-        return "PAID"
+        return "PENDING" if order["pending"] else "PAID"
     back = sum(item["quantity"] for refund in order["refunds"] for item in refund["lines"])
     return "REFUNDED" if back == sum(line["quantity"] for line in order["lines"]) else "PARTIALLY_REFUNDED"
 

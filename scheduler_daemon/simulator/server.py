@@ -1,6 +1,7 @@
 """The server: many invented shops on one port, each below its own domain: ``http://127.0.0.1:PORT/{shop}``."""
 
 import json
+import re
 import socket
 import sys
 import threading
@@ -11,11 +12,15 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qs
 
-from . import faults, tokens
+from .faults import play
 from .shop import VERSIONS, SimShop
+from .tokens import accepted, grant
 
 #: What `/_control` may set.
-SETTABLE = ("state", "scopes", "restore_rate", "bucket_size", "available", "cursor_limit", "expires", "name", "zone")
+SETTABLE = (
+    *("state", "scopes", "restore_rate", "bucket_size", "available", "cursor_limit", "expires", "tells_expiry"),
+    *("approved", "name", "zone"),
+)
 
 
 class Simulator:
@@ -113,14 +118,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _token(self, shop: SimShop, body: bytes) -> None:
         fault = shop.fault("token")
-        if fault and self._play(shop, fault):
+        lost = fault is not None and fault["fault"] == "lost"
+        if fault and not lost and self._play(shop, fault):
             shop.log.append({"shop": shop.domain, "operation": "token", "fault": fault["fault"]})
             return
         text = body.decode()
         form = json.loads(text) if text.startswith("{") else {key: values[0] for key, values in parse_qs(text).items()}
         with shop.lock:
-            status, made = tokens.grant(shop, form)
+            status, made = grant(shop, form)
         shop.log.append({"shop": shop.domain, "operation": form.get("grant_type"), "status": status})
+        if lost:
+            play(self, {"fault": "lost"})
+            return
         self.answer(status, json.dumps(made).encode(), {})
 
     def _graphql(self, shop: SimShop, version: str, body: bytes) -> None:
@@ -131,17 +140,19 @@ class _Handler(BaseHTTPRequestHandler):
         if fault and self._play(shop, fault):
             entry["fault"] = fault["fault"]
             return
-        if not tokens.accepted(shop, token):
-            faults.play(self, {"fault": "401"})
+        if not accepted(shop, token):
             entry["fault"] = "401"
+            play(self, {"fault": "401"})
             return
         try:
             asked = json.loads(body)
             query, variables = str(asked["query"]), dict(asked.get("variables") or {})
         except (ValueError, TypeError, KeyError):
-            faults.play(self, {"fault": "errors_object"})
+            play(self, {"fault": "bad_request"})
             return
         made = shop.answer(query, variables)
+        name = re.search(r"(?:query|mutation)\s+(\w+)", query)
+        entry["query"] = name[1] if name else None
         entry["cost"] = made.get("extensions", {}).get("cost", {}).get("actualQueryCost")
         entry["throttled"] = any(e.get("extensions", {}).get("code") == "THROTTLED" for e in made.get("errors", ()))
         served = version if version in VERSIONS else VERSIONS[0]
@@ -149,7 +160,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _play(self, shop: SimShop, fault: dict[str, Any]) -> bool:
         if fault["fault"] != "throttled":
-            return faults.play(self, fault)
+            return play(self, fault)
         self.answer(200, json.dumps(shop.throttled(int(shop.available) + 1)).encode(), {})
         return True
 

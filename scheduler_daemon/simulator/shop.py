@@ -14,17 +14,17 @@ from zoneinfo import ZoneInfo
 
 from graphql import DocumentNode, GraphQLError, GraphQLSchema, build_schema, execute_sync, parse, validate
 
-from . import faults as bad
 from .cost import cost_of
 from .data import ShopData
-from .listing import Listing, listing, visible_since
-from .problems import denied, failed, refused
-from .resolve import connected, only_forward, order_fields, page_size
+from .faults import STATES, check
+from .listing import SORTS, Listing, listing, visible_since
+from .pages import connected, only_forward, page_size
+from .problems import denied, failed, refused, unapproved
+from .resolve import order_fields
 
 SCOPES = ("read_orders", "read_all_orders", "read_products", "read_customers")
 MOST_COST = 1000
 RATE_DOCS = "https://shopify.dev/api/usage/rate-limits"
-SORTS = ("CREATED_AT", "PROCESSED_AT", "UPDATED_AT", "ID")
 #: Served on 2026-11-23 (notes on Shopify, 2.1); an older one is answered by the first.
 VERSIONS = ("2026-01", "2026-04", "2026-07", "2026-10", "unstable")
 
@@ -76,7 +76,10 @@ class SimShop:
         self.token, self.refresh_token = _token("shpat"), _token("shprt")
         self.client_id, self.client_secret = secrets.token_hex(8), _token("shpss")
         self.old_refresh = ""
-        self.expires = 3600
+        #: Seconds that a token lives, and what answers say of it: nothing at all where `tells_expiry` is off.
+        self.expires, self.tells_expiry = 3600, True
+        #: Whether Shopify approved the app for protected customer data.
+        self.approved = True
         self.granted = {self.token: time.monotonic() + self.expires} if access == "expiring" else {}
         self.cursor_limit = 25_000
         self.state: str | None = None
@@ -92,7 +95,7 @@ class SimShop:
         """Let the next answers be these faults, one each (see `faults.FAULTS`)."""
         made = [{"fault": item} if isinstance(item, str) else dict(item) for item in faults]
         for item in made:
-            bad.check(item["fault"])
+            check(item["fault"])
         with self.lock:
             self.bad_days.extend(made)
 
@@ -100,10 +103,14 @@ class SimShop:
         """Return what goes wrong with this request, to "graphql" or "token"; the script first, then the state."""
         with self.lock:
             for item in self.bad_days:
-                if item.get("on", "graphql") == where:
-                    self.bad_days.remove(item)
-                    return item
-        state = bad.STATES.get(self.state or "", self.state)
+                if item.get("on", "graphql") != where:
+                    continue
+                if item.get("skip", 0) > 0:
+                    item["skip"] -= 1
+                    return None
+                self.bad_days.remove(item)
+                return item
+        state = STATES.get(self.state or "", self.state)
         return {"fault": state} if state else None
 
     def expire(self) -> None:
@@ -171,7 +178,7 @@ class SimShop:
 
     def cost(self, requested: int, actual: int | None) -> dict[str, Any]:
         """Return the cost extension."""
-        status = {"maximumAvailable": self.bucket_size, "currentlyAvailable": int(self.available)}
+        status: dict[str, Any] = {"maximumAvailable": self.bucket_size, "currentlyAvailable": int(self.available)}
         status["restoreRate"] = self.restore_rate
         return {"requestedQueryCost": requested, "actualQueryCost": actual, "throttleStatus": status}
 
@@ -209,10 +216,14 @@ class SimShop:
             "orders": self._orders,
             "ordersCount": self._orders_count,
             "order": self._one_order,
+            "node": self._one_order,
         }
 
     def _need(self, scope: str, field: str) -> None:
-        if scope not in self.scopes:
+        if scope == "protected":
+            if not self.approved:
+                raise unapproved(field)
+        elif scope not in self.scopes:
             raise denied(field, scope)
 
     def _listing(self, query: str | None, sort: str = "CREATED_AT", reverse: bool = False) -> Listing:
@@ -258,7 +269,8 @@ def _resolve(source: Any, info: Any, **arguments: Any) -> Any:
     try:
         value = source[info.field_name]
     except KeyError:
-        raise GraphQLError(f"the simulator does not know {info.parent_type.name}.{info.field_name}") from None
+        text = f"the simulator does not know {info.parent_type.name}.{info.field_name}"
+        raise GraphQLError(text, extensions={"code": "BAD_REQUEST"}) from None
     return value(info, **arguments) if callable(value) else value
 
 

@@ -20,7 +20,7 @@ def grant(shop: SimShop, form: dict[str, Any]) -> tuple[int, dict[str, Any]]:
             text = "Oauth error shop_not_permitted: Client credentials cannot be performed on this shop."
             return 400, {"error": "shop_not_permitted", "error_description": text}
         _new_token(shop, 86399)
-        return 200, {"access_token": shop.token, "scope": scope, "expires_in": 86399}
+        return 200, _told(shop, {"access_token": shop.token, "scope": scope, "expires_in": 86399})
     if kind != "refresh_token":
         return 400, {"error": "unsupported_grant_type"}
     given = form.get("refresh_token")
@@ -32,7 +32,11 @@ def grant(shop: SimShop, form: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         shop.refresh_token = f"shprt_{secrets.token_hex(16)}"
     _new_token(shop, shop.expires)
     body = {"access_token": shop.token, "expires_in": shop.expires, "refresh_token": shop.refresh_token}
-    return 200, {**body, "refresh_token_expires_in": 7776000, "scope": scope}
+    return 200, _told(shop, {**body, "refresh_token_expires_in": 7776000, "scope": scope})
+
+
+def _told(shop: SimShop, body: dict[str, Any]) -> dict[str, Any]:
+    return body if shop.tells_expiry else {key: value for key, value in body.items() if key != "expires_in"}
 
 
 def _new_token(shop: SimShop, lifetime: float) -> None:

@@ -1,15 +1,18 @@
 """What a report type is."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any, ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..errors import RunError, UsageError
+from ..lib.figures import MINOR_UNITS
 from ..lib.words import did_you_mean
-from ..model import About, Column, ColumnKind, Period, Report, Shop, Table
+from ..model import About, Column, ColumnKind, Period, Report, Row, Shop, Table
+from ..shopify.check import granted_scopes
 from ..shopify.client import Client
 
 #: How far back `read_orders` alone shows orders (Shopify docs: Order object).
@@ -105,6 +108,49 @@ def require_reach(start: datetime, scopes: Sequence[str] | None, now: datetime) 
         code="scope_missing",
         hint=f"Ask Shopify for the scope {ALL_ORDERS}, or choose a shorter period.",
     )
+
+
+def require_reach_now(ask: Ask) -> tuple[str, ...]:
+    """
+    Refuse a period that the token cannot show whole at this moment; return the scopes it has, as far as known.
+
+    A period that was in reach when it was asked for may be beyond it when a late run comes to it; and what was learned
+    of the token's scopes may be a day old, so for a period that needs `read_all_orders` Shopify is asked.
+    """
+    scopes = ask.shop.scopes
+    if scopes is None or ask.period.start < ask.made_at - REACH:
+        scopes = granted_scopes(ask.api)
+    require_reach(ask.period.start, scopes, ask.made_at)
+    return scopes
+
+
+def digits_of(currency: str | None) -> int:
+    """Return the decimals that amounts of *currency* have."""
+    return MINOR_UNITS.get(currency or "", 2)
+
+
+def padded(amount: str, digits: int) -> str:
+    """
+    Return Shopify's decimal text with the usual number of decimals: ``12.3`` as ``12.30``, ``1200.0`` JPY as ``1200``.
+
+    Nothing is rounded: decimals beyond the usual number stay where they are not zero.
+    """
+    whole, _, part = amount.partition(".")
+    if len(part) > digits:
+        part = part[:digits] + part[digits:].rstrip("0")
+    return f"{whole}.{part:0<{digits}}" if part or digits else whole
+
+
+def begun(rows: Iterator[Row]) -> Iterator[Row]:
+    """Return *rows* with the first one fetched: an error comes now, and the API has said which version it serves."""
+    for first in rows:
+        return chain([first], rows)
+    return iter(())
+
+
+def search_end(moment: datetime) -> datetime:
+    """Return *moment* for a search, which knows whole seconds: a part of a second counts as a whole one."""
+    return moment if moment.microsecond == 0 else moment.replace(microsecond=0) + timedelta(seconds=1)
 
 
 def about(ask: Ask, *, query: str, notes: Sequence[str] = ()) -> About:

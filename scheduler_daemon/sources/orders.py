@@ -1,8 +1,9 @@
 """
 The report type `orders`: one row for each order created in the period.
 
-Amounts are in the shop's currency and are Shopify's own: gross is the lines before discounts, total what the customer
-was to pay, refunds what was given back so far, net what is left of the total.
+Amounts are in the shop's currency and are Shopify's own: gross is the lines before discounts, discounts are all of
+them (also those on shipping), shipping is after its discount, total what the customer was to pay, refunds what was
+given back so far, net what is left of the total. Gross contains the tax where the shop's prices do.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,17 +19,23 @@ from .paging import Pages, quoted
 
 MONEY = ColumnKind.MONEY
 SET = "{ shopMoney { amount } }"
+NOTE = "An order counts on the day it was created; refunds are all that was given back so far, whenever that was."
+
+
+#: What Shopify's search knows (Shopify docs: orders, `financial_status` and `fulfillment_status`).
+Payment = Literal[
+    "", "paid", "pending", "authorized", "partially_paid", "partially_refunded", "refunded", "voided", "expired"
+]
+Fulfilment = Literal[
+    "", "unshipped", "shipped", "fulfilled", "partial", "scheduled", "on_hold", "unfulfilled", "request_declined"
+]
 
 
 class OrderFilters(base.Filters):
     """Which orders."""
 
-    financial_status: Literal["", "paid", "pending", "authorized", "refunded", "partially_refunded", "voided"] = Field(
-        "", description="Only orders with this payment status."
-    )
-    fulfillment_status: Literal["", "shipped", "partial", "unshipped", "unfulfilled"] = Field(
-        "", description="Only orders with this fulfilment status."
-    )
+    financial_status: Payment = Field("", description="Only orders with this payment status.")
+    fulfillment_status: Fulfilment = Field("", description="Only orders with this fulfilment status.")
     tag: str = Field("", description="Only orders with this tag.")
     channel: str = Field("", description="Only orders of this channel (source name).")
     include_test: bool = Field(False, description="Test orders too.")
@@ -49,12 +56,14 @@ PARTS: dict[str, tuple[str, Callable[[dict[str, Any]], Any]]] = {
     "fulfillment_status": ("displayFulfillmentStatus", lambda o: o["displayFulfillmentStatus"]),
     "currency": ("currencyCode", lambda o: o["currencyCode"]),
     "gross": (
-        f"subtotalPriceSet {SET} totalDiscountsSet {SET}",
-        lambda o: str(Decimal(amount(o, "subtotalPriceSet")) + Decimal(amount(o, "totalDiscountsSet"))),
+        f"subtotalPriceSet {SET} totalDiscountsSet {SET}"
+        f" shippingLine {{ originalPriceSet {SET} discountedPriceSet {SET} }}",
+        lambda o: gross(o),
     ),
     "discounts": (f"totalDiscountsSet {SET}", lambda o: amount(o, "totalDiscountsSet")),
     "refunds": (f"totalRefundedSet {SET}", lambda o: amount(o, "totalRefundedSet")),
     "shipping": (f"totalShippingPriceSet {SET}", lambda o: amount(o, "totalShippingPriceSet")),
+    "tips": (f"totalTipReceivedSet {SET}", lambda o: amount(o, "totalTipReceivedSet")),
     "taxes": (f"totalTaxSet {SET}", lambda o: amount(o, "totalTaxSet")),
     "total": (f"totalPriceSet {SET}", lambda o: amount(o, "totalPriceSet")),
     "net": (
@@ -92,6 +101,7 @@ class Orders:
         Column("discounts", "Discounts", MONEY, total=True),
         Column("refunds", "Refunds", MONEY, total=True),
         Column("shipping", "Shipping", MONEY, total=True),
+        Column("tips", "Tips", MONEY, total=True),
         Column("taxes", "Taxes", MONEY, total=True),
         Column("total", "Total", MONEY, total=True),
         Column("net", "Net of refunds", MONEY, total=True),
@@ -113,33 +123,49 @@ class Orders:
 
     def fetch(self, ask: base.Ask) -> Table:
         """Return the orders created in the period, the oldest first."""
-        base.require_reach(ask.period.start, ask.shop.scopes, ask.made_at)
         filters = base.read_filters(self, ask.report.filters)
         columns = base.choose_columns(self, ask.report, ask.shop.currency)
+        base.require_reach_now(ask)
         query = query_for(columns)
         words = search_words(filters)
         shown = f"{query} with {search(ask, words, None)}"
-        notes = () if ask.period.end <= ask.made_at else ("The period is not over yet.",)
-        rows = self._rows(ask, columns, query, words, filters)
+        notes = (NOTE,) if ask.period.end <= ask.made_at else (NOTE, "The period is not over yet.")
+        rows = base.begun(self._rows(ask, columns, query, words, filters))
         return Table(columns, rows, base.about(ask, query=shown, notes=notes))
 
     def _rows(
         self, ask: base.Ask, columns: tuple[Column, ...], query: str, words: str, filters: OrderFilters
     ) -> Iterator[Row]:
+        digits = base.digits_of(ask.shop.currency)
         cells = [PARTS[column.key][1] for column in columns]
+        amounts = [index for index, column in enumerate(columns) if column.kind is MONEY]
         start, end = ask.period.start, ask.period.end
         pages = Pages(ask.api, query, ask.check)
         for order in pages.read(lambda since: search(ask, words, since), "createdAt"):
             # The search rounds to seconds; the exact bounds count.
             inside = start <= datetime.fromisoformat(order["createdAt"]) < end
             if inside and (filters.include_test or not order["test"]):
-                yield [cell(order) for cell in cells]
+                row = [cell(order) for cell in cells]
+                for index in amounts:
+                    row[index] = base.padded(row[index], digits)
+                yield row
 
 
 def amount(order: dict[str, Any], name: str) -> str:
     """Return an amount in shop currency as decimal text; nothing counts as zero."""
     found = order.get(name)
-    return str(found["shopMoney"]["amount"]) if found else "0.00"
+    return str(found["shopMoney"]["amount"]) if found else "0.0"
+
+
+def gross(order: dict[str, Any]) -> str:
+    """
+    Return the price of the lines before discounts.
+
+    Shopify's discounts of an order contain those on its shipping, which its subtotal never had.
+    """
+    shipping = order["shippingLine"] or {}
+    saved = Decimal(amount(shipping, "originalPriceSet")) - Decimal(amount(shipping, "discountedPriceSet"))
+    return str(Decimal(amount(order, "subtotalPriceSet")) + Decimal(amount(order, "totalDiscountsSet")) - saved)
 
 
 def query_for(columns: tuple[Column, ...]) -> str:
@@ -178,4 +204,5 @@ def escaped(value: str) -> str:
 def search(ask: base.Ask, words: str, since: datetime | None) -> str:
     """Return the search text for the period, from *since* on."""
     start = quoted(since or ask.period.start)
-    return f"created_at:>={start} created_at:<{quoted(ask.period.end)} {words}".strip()
+    end = quoted(base.search_end(ask.period.end))
+    return f"created_at:>={start} created_at:<{end} {words}".strip()

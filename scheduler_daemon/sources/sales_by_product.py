@@ -1,9 +1,10 @@
 """
-The report type `sales-by-product`: what Shopify's own sales ledger says, by product variant.
+The report type `sales-by-product`: what Shopify's own sales reports say, by product variant or by product.
 
-A sale counts on the day its order was processed, a return on the day of its refund (Shopify docs: ShopifyQL, sales), so
-orders are read by their last change: a refund changes its order. Gross is without tax, test orders and gift cards do
-not count, net sales = gross - discounts - returns.
+It adds up Shopify's sales ledger (see `sales.py`), so cancellations, edits, returns and discounts count as they do
+there: gross sales are what was sold before discounts, returns what came back after them (Shopify calls it sales
+reversals since 2026), net sales = gross sales - discounts - returns, all without tax. Orders are read by their last
+change, because a refund changes its order.
 """
 
 from collections.abc import Iterator
@@ -13,36 +14,27 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from ..errors import SourceError
 from ..model import Column, ColumnKind, Row, Table
 from . import base
 from .orders import escaped
 from .paging import Pages, quoted
+from .sales import FIELDS, Sale, sales_in
 
-LINES = 20
 MONEY = ColumnKind.MONEY
-SET = "{ shopMoney { amount } }"
-LINE = f"""id sku title variantTitle vendor isGiftCard quantity
-  originalTotalSet {SET} discountAllocations {{ allocatedAmountSet {SET} }} taxLines {{ priceSet {SET} }}
-  product {{ productType }} variant {{ id }}"""
-RETURN = f"quantity subtotalSet {SET} totalTaxSet {SET} lineItem {{ {LINE} }}"
+#: Where none of these columns is shown, there is a row a product and not a row a variant.
+VARIANT = ("variant", "sku")
+#: What Shopify calls the one variant of a product without variants (Shopify docs: ProductVariant).
+NO_VARIANT = "Default Title"
+NOTE = (
+    "Sales count on the day their order was processed; returns, cancellations and edits on their own day. Amounts are "
+    "without tax; test orders, gift cards, tips and shipping are left out, as in Shopify's sales by product. Returns "
+    "are what Shopify now calls sales reversals."
+)
 
 QUERY = f"""query SalesByProduct($first: Int!, $after: String, $query: String) {{
   orders(first: $first, after: $after, query: $query, sortKey: UPDATED_AT) {{
     pageInfo {{ hasNextPage endCursor }}
-    nodes {{
-      id test processedAt updatedAt taxesIncluded
-      lineItems(first: {LINES}) {{ pageInfo {{ hasNextPage endCursor }} nodes {{ {LINE} }} }}
-      refunds(first: 50) {{
-        id createdAt refundLineItems(first: {LINES}) {{ pageInfo {{ hasNextPage endCursor }} nodes {{ {RETURN} }} }}
-      }}
-    }}
-  }}
-}}"""
-
-MORE_LINES = f"""query MoreLines($id: ID!, $after: String) {{
-  order(id: $id) {{
-    lineItems(first: 100, after: $after) {{ pageInfo {{ hasNextPage endCursor }} nodes {{ {LINE} }} }}
+    nodes {{ test updatedAt {FIELDS} }}
   }}
 }}"""
 
@@ -56,19 +48,36 @@ class ProductFilters(base.Filters):
 
 
 class Sums:
-    """What was sold and returned of one variant."""
+    """What was sold and returned of one variant or product; *line* is its newest line item."""
 
     __slots__ = ("discounts", "gross", "line", "orders", "returned", "returns", "sold")
 
-    def __init__(self, line: dict[str, Any]) -> None:
-        self.line = line
+    def __init__(self) -> None:
+        self.line: dict[str, Any] = {}
         self.sold = self.returned = self.orders = 0
-        self.gross = self.discounts = self.returns = Decimal("0.00")
+        self.gross = self.discounts = self.returns = Decimal(0)
 
     @property
     def net(self) -> Decimal:
         """Return net sales."""
         return self.gross - self.discounts - self.returns
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing happened."""
+        return not (self.sold or self.returned or self.gross or self.discounts or self.returns)
+
+    def add(self, sale: Sale, line: dict[str, Any]) -> None:
+        """Count one sale, or one return."""
+        self.line = line
+        if sale.action == "RETURN":
+            self.returned -= sale.quantity
+            self.returns -= sale.net
+            return
+        # An update changes price or discount of what was sold before; it sells no units.
+        self.sold += sale.quantity if sale.action == "ORDER" else 0
+        self.gross += sale.net + sale.discount
+        self.discounts += sale.discount
 
 
 class SalesByProduct:
@@ -95,112 +104,120 @@ class SalesByProduct:
     filters: ClassVar[type[base.Filters]] = ProductFilters
 
     def fetch(self, ask: base.Ask) -> Table:
-        """Return a row for each variant that was sold or returned in the period, by net sales."""
-        base.require_reach(ask.period.start, ask.shop.scopes, ask.made_at)
+        """
+        Return a row for each variant that was sold or returned in the period, by net sales.
+
+        All orders are read before the first row is there; held are a row a variant and the number of each order.
+        """
         filters = base.read_filters(self, ask.report.filters)
         columns = base.choose_columns(self, ask.report, ask.shop.currency)
-        notes = [] if ask.period.end <= ask.made_at else ["The period is not over yet."]
-        if base.ALL_ORDERS not in (ask.shop.scopes or ()):
-            notes.append("Returns of orders older than 60 days are not in it: the token lacks read_all_orders.")
+        scopes = base.require_reach_now(ask)
+        by_variant = any(column.key in VARIANT for column in columns)
+        found, loose = _add_up(ask, filters, by_variant)
+        chosen = [sums for sums in found.values() if not sums.is_empty and _fits(sums.line, filters)]
+        chosen.sort(key=lambda sums: (-sums.net, _title(sums.line)))
+        notes = list(_notes(ask, scopes))
+        if loose and not (filters.vendor or filters.product_type):
+            notes.append(_loose_note(loose, ask.shop.currency))
         shown = f"{QUERY} with {_search(ask, filters, None)}"
-        return Table(columns, self._rows(ask, columns, filters), base.about(ask, query=shown, notes=notes))
+        return Table(columns, _rows(chosen, columns, ask), base.about(ask, query=shown, notes=notes))
 
-    def _rows(self, ask: base.Ask, columns: tuple[Column, ...], filters: ProductFilters) -> Iterator[Row]:
-        found: dict[str, Sums] = {}
-        pages = Pages(ask.api, QUERY, ask.check)
-        for order in pages.read(lambda since: _search(ask, filters, since), "updatedAt"):
-            if not order["test"]:
-                _count(ask, order, found)
-        chosen = [sums for sums in found.values() if _fits(sums.line, filters)]
-        for sums in sorted(chosen, key=lambda item: item.net, reverse=True):
-            cells = _cells(sums)
-            yield [cells[column.key] for column in columns]
+
+def _add_up(ask: base.Ask, filters: ProductFilters, by_variant: bool) -> tuple[dict[str, Sums], Decimal]:
+    """Return the sums by variant or product, and what was given back that belongs to no product."""
+    found: dict[str, Sums] = {}
+    loose = Decimal(0)
+    start, end = ask.period.start, ask.period.end
+    pages = Pages(ask.api, QUERY, ask.check)
+    seen: set[int] = set()
+    for order in pages.read(lambda since: _search(ask, filters, since), "updatedAt"):
+        number = int(order["id"].rpartition("/")[2])
+        # An order that changes while it is read comes again at the end, under its new moment.
+        if order["test"] or number in seen:
+            continue
+        seen.add(number)
+        sold: set[str] = set()
+        for sale in sales_in(ask.api, order, start, end, lambda: ask.check(pages.count)):
+            if sale.line is not None and sale.kind == "PRODUCT":
+                key = _key(sale.line, by_variant)
+                found.setdefault(key, Sums()).add(sale, sale.line)
+                sold |= {key} if sale.action == "ORDER" else set()
+            elif sale.kind in ("ADJUSTMENT", "UNKNOWN"):
+                loose -= sale.net
+        for key in sold:
+            found[key].orders += 1
+    return found, loose
 
 
 def _search(ask: base.Ask, filters: ProductFilters, since: datetime | None) -> str:
     start = quoted(since or ask.period.start)
     tag = f" tag:{escaped(filters.tag)}" if filters.tag else ""
-    return f"updated_at:>={start} processed_at:<{quoted(ask.period.end)}{tag}"
+    return f"updated_at:>={start} processed_at:<{quoted(base.search_end(ask.period.end))} test:false{tag}"
 
 
-def _count(ask: base.Ask, order: dict[str, Any], found: dict[str, Sums]) -> None:
-    start, end = ask.period.start, ask.period.end
-    included = bool(order["taxesIncluded"])
-    if start <= datetime.fromisoformat(order["processedAt"]) < end:
-        seen = set()
-        for line in _lines(ask, order):
-            sums = _sums(found, line)
-            if sums is None:
-                continue
-            sums.sold += line["quantity"]
-            sums.gross += _amount(line["originalTotalSet"]) - (_tax(line) if included else 0)
-            sums.discounts += sum(
-                (_amount(item["allocatedAmountSet"]) for item in line["discountAllocations"]), Decimal(0)
-            )
-            if id(sums) not in seen:
-                sums.orders += 1
-                seen.add(id(sums))
-    for refund in order["refunds"]:
-        if start <= datetime.fromisoformat(refund["createdAt"] or order["updatedAt"]) < end:
-            _count_refund(order, refund, found, included)
-
-
-def _count_refund(order: dict[str, Any], refund: dict[str, Any], found: dict[str, Sums], included: bool) -> None:
-    items = refund["refundLineItems"]
-    if items["pageInfo"]["hasNextPage"]:
-        message = f"A refund of order {order['id']} has more than {LINES} lines, which this version cannot read."
-        raise SourceError(message, code="too_many_rows")
-    for item in items["nodes"]:
-        sums = _sums(found, item["lineItem"])
-        if sums is not None:
-            sums.returned += item["quantity"]
-            sums.returns += _amount(item["subtotalSet"]) - (_amount(item["totalTaxSet"]) if included else 0)
-
-
-def _lines(ask: base.Ask, order: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    page = order["lineItems"]
-    while True:
-        yield from page["nodes"]
-        if not page["pageInfo"]["hasNextPage"]:
-            return
-        data = ask.api.execute(MORE_LINES, {"id": order["id"], "after": page["pageInfo"]["endCursor"]})
-        page = data["order"]["lineItems"]
-
-
-def _sums(found: dict[str, Sums], line: dict[str, Any]) -> Sums | None:
-    if line["isGiftCard"]:
-        return None
-    # A deleted product has no id left: then SKU and titles say what it was.
-    key = f"{line['sku']}\x1f{line['title']}\x1f{line['variantTitle']}"
-    return found.setdefault(key, Sums(line))
+def _key(line: dict[str, Any], by_variant: bool) -> str:
+    """Return what tells one row from another: ids, because titles change; titles where a deleted product has no id."""
+    product, variant = line["product"], line["variant"]
+    if by_variant and variant:
+        return str(variant["id"])
+    parts = (line["variantTitle"], line["sku"]) if by_variant else ()
+    return "\x1f".join(str(part) for part in (product["id"] if product else line["title"], *parts))
 
 
 def _fits(line: dict[str, Any], filters: ProductFilters) -> bool:
-    kind = (line["product"] or {}).get("productType") or ""
-    return filters.vendor in ("", line["vendor"]) and filters.product_type in ("", kind)
+    return filters.vendor in ("", _vendor(line)) and filters.product_type in ("", _kind(line) or "")
 
 
-def _amount(bag: dict[str, Any]) -> Decimal:
-    return Decimal(bag["shopMoney"]["amount"])
+def _title(line: dict[str, Any]) -> str:
+    return str((line["product"] or line)["title"])
 
 
-def _tax(line: dict[str, Any]) -> Decimal:
-    return sum((_amount(item["priceSet"]) for item in line["taxLines"]), Decimal(0))
+def _vendor(line: dict[str, Any]) -> str | None:
+    vendor: str | None = (line["product"] or line)["vendor"]
+    return vendor
 
 
-def _cells(sums: Sums) -> dict[str, Any]:
+def _kind(line: dict[str, Any]) -> str | None:
+    kind: str | None = (line["product"] or {}).get("productType")
+    return kind
+
+
+def _notes(ask: base.Ask, scopes: tuple[str, ...]) -> Iterator[str]:
+    yield NOTE
+    if ask.period.end > ask.made_at:
+        yield "The period is not over yet."
+    if base.ALL_ORDERS not in scopes:
+        yield "Returns of orders older than 60 days are missing: the token lacks read_all_orders. Shopify counts them."
+
+
+def _loose_note(loose: Decimal, currency: str | None) -> str:
+    amount = base.padded(str(abs(loose)), base.digits_of(currency))
+    what = "were given back beyond the price of the items" if loose > 0 else "were kept of refunded items"
+    where = "they belong to no product and are in no row, but Shopify's totals have them."
+    return f"{amount} {currency or ''} {what} (goodwill, fees): {where}".replace("  ", " ")
+
+
+def _rows(chosen: list[Sums], columns: tuple[Column, ...], ask: base.Ask) -> Iterator[Row]:
+    digits = base.digits_of(ask.shop.currency)
+    for sums in chosen:
+        cells = _cells(sums, digits)
+        yield [cells[column.key] for column in columns]
+
+
+def _cells(sums: Sums, digits: int) -> dict[str, Any]:
     line = sums.line
+    variant = (line["variant"] or {}).get("title", line["variantTitle"])
     return {
-        "product": line["title"],
-        "variant": line["variantTitle"],
-        "sku": line["sku"],
-        "vendor": line["vendor"],
-        "type": (line["product"] or {}).get("productType"),
+        "product": _title(line),
+        "variant": None if variant == NO_VARIANT else variant,
+        "sku": (line["variant"] or line)["sku"],
+        "vendor": _vendor(line),
+        "type": _kind(line),
         "orders": sums.orders,
         "units_sold": sums.sold,
         "units_returned": sums.returned,
-        "gross": str(sums.gross),
-        "discounts": str(sums.discounts),
-        "returns": str(sums.returns),
-        "net_sales": str(sums.net),
+        "gross": base.padded(str(sums.gross), digits),
+        "discounts": base.padded(str(sums.discounts), digits),
+        "returns": base.padded(str(sums.returns), digits),
+        "net_sales": base.padded(str(sums.net), digits),
     }

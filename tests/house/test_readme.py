@@ -36,6 +36,7 @@ FLOORS = (
     ),
     ("store", "sources"),
     ("config",),
+    ("access",),
     ("tick", "prepare", "deliver", "problems", "snapshot", "retention", "loop_clock"),
     ("perform",),
     ("app", "wakeup", "lifesigns", "daemon"),

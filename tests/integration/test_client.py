@@ -1,48 +1,51 @@
-"""The API client against every bad day that the simulator knows, and the three kinds of access."""
+"""The API client against every bad day that the simulator knows; access has its own tests in `test_access.py`."""
 
-import threading
 from collections.abc import Iterator
-from datetime import timedelta
-from pathlib import Path
+from typing import Any
 
 import pytest
 
-from scheduler_daemon.config import load_config
-from scheduler_daemon.errors import RunError
+from scheduler_daemon.errors import CODES, RunError, Throttled
 from scheduler_daemon.lib.http import open_http
 from scheduler_daemon.lib.secret import Secret
-from scheduler_daemon.model import Access, StoredSession
-from scheduler_daemon.prepare import Kitchen
-from scheduler_daemon.shopify.answers import retry_after
+from scheduler_daemon.shopify.answers import graphql_error, refusal, retry_after
 from scheduler_daemon.shopify.client import Client
 from scheduler_daemon.shopify.throttle import Throttle
 from scheduler_daemon.simulator import SimShop, Simulator
 from scheduler_daemon.simulator.faults import FAULTS
-from scheduler_daemon.spool import Spool
-from tests.conftest import open_test_store
 from tests.making import SHOP, now
 
-NAME = "query { shop { name } }"
-CODES = {
-    "401": "token_refused",
-    "402": "shop_frozen",
-    "403": "scope_missing",
-    "403_expiring": "token_refused",
-    "404": "shop_not_found",
-    "423": "shop_frozen",
-    "429": "throttled",
-    "500": "shop_unavailable",
-    "503": "shop_unavailable",
-    "throttled": "throttled",
-    "errors_list": "shop_unavailable",
-    "errors_string": "shop_unavailable",
-    "errors_object": "query_refused",
-    "dripping": "timeout",
-    "cut_off": "shop_unavailable",
-    "html": "response_invalid",
-    "empty": "response_invalid",
-    "redirect": "response_invalid",
-    "reset": "shop_unavailable",
+NAME = "query ShopName { shop { name } }"
+#: What a lasting fault becomes: its code, and whether a later attempt may do better.
+MEANS = {
+    "401": ("token_refused", False),
+    "402": ("shop_frozen", True),
+    "403": ("scope_missing", False),
+    "403_expiring": ("token_refused", False),
+    "404": ("shop_not_found", False),
+    "423": ("shop_frozen", False),
+    "429": ("throttled", True),
+    "430": ("shop_unavailable", True),
+    "500": ("shop_unavailable", True),
+    "502": ("shop_unavailable", True),
+    "503": ("shop_unavailable", True),
+    "504": ("shop_unavailable", True),
+    "520": ("shop_unavailable", True),
+    "throttled": ("throttled", True),
+    "errors_list": ("shop_unavailable", True),
+    "errors_string": ("shop_unavailable", True),
+    "errors_object": ("shop_unavailable", True),
+    "bad_request": ("query_refused", False),
+    "partial": ("shop_unavailable", True),
+    "no_data": ("response_invalid", True),
+    "slow": ("timeout", True),
+    "dripping": ("timeout", True),
+    "cut_off": ("shop_unavailable", True),
+    "lost": ("shop_unavailable", True),
+    "html": ("response_invalid", True),
+    "empty": ("response_invalid", True),
+    "redirect": ("response_invalid", False),
+    "reset": ("shop_unavailable", True),
 }
 
 
@@ -56,7 +59,7 @@ def shop() -> Iterator[tuple[SimShop, Client]]:
         yield made, client
 
 
-@pytest.mark.parametrize("fault", [name for name in FAULTS if name != "slow"])
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_lasting_fault_becomes_its_code(
     shop: tuple[SimShop, Client], fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,15 +69,47 @@ def test_a_lasting_fault_becomes_its_code(
     made.script([{"fault": fault, "seconds": 3}] * 50)
     with pytest.raises(RunError) as caught:
         client.execute(NAME)
-    assert caught.value.code == CODES[fault]
-    assert made.token not in caught.value.message + caught.value.hint
+    assert (caught.value.code, caught.value.retryable) == MEANS[fault]
+    assert caught.value.code in CODES
+    assert made.token not in f"{caught.value.message} {caught.value.hint} {caught.value!r} {caught.value.__context__!r}"
+    if not caught.value.retryable:
+        assert len(made.log) == 1, "what cannot succeed is not asked again"
 
 
-@pytest.mark.parametrize("fault", ["500", "503", "reset", "html", "empty", "cut_off", "errors_list", "throttled"])
+@pytest.mark.parametrize("fault", [name for name, (_, retryable) in MEANS.items() if retryable])
 def test_a_passing_fault_is_outlived(shop: tuple[SimShop, Client], fault: str) -> None:
     made, client = shop
-    made.script([fault])
+    made.script([{"fault": fault, "seconds": 2}])
     assert client.execute(NAME) == {"shop": {"name": "Test"}}
+
+
+def test_a_fault_in_the_middle_of_a_walk_neither_loses_nor_doubles_orders(shop: tuple[SimShop, Client]) -> None:
+    made, client = shop
+    query = """query Walk($after: String) {
+      orders(first: 3, after: $after, sortKey: CREATED_AT) { nodes { id } pageInfo { hasNextPage endCursor } }
+    }"""
+    made.script([{"fault": fault, "skip": 1} for fault in ("cut_off", "partial", "throttled")])
+    seen: list[str] = []
+    page: dict[str, Any] = {"hasNextPage": True, "endCursor": None}
+    while page["hasNextPage"]:
+        found = client.execute(query, {"after": page["endCursor"]})["orders"]
+        seen += [node["id"] for node in found["nodes"]]
+        page = found["pageInfo"]
+    assert len(seen) == len(set(seen)) == 10
+    assert [entry["fault"] for entry in made.log if "fault" in entry] == ["cut_off", "partial", "throttled"]
+
+
+def test_the_wait_that_shopify_asks_for_is_kept(shop: tuple[SimShop, Client]) -> None:
+    made, client = shop
+    waits: list[float] = []
+    client._pause = waits.append
+    made.script([{"fault": "429", "seconds": 7}])
+    client.execute(NAME)
+    assert waits == [7.0]
+    made.script([{"fault": "429", "seconds": 3600}])
+    with pytest.raises(Throttled) as caught:
+        client.execute(NAME)
+    assert caught.value.retry_after == 3600
 
 
 def test_a_redirect_never_carries_the_token_to_another_host(shop: tuple[SimShop, Client]) -> None:
@@ -116,74 +151,40 @@ def test_a_bucket_is_spent_without_being_refused() -> None:
     assert not any(entry.get("throttled") for entry in made.log)
 
 
-@pytest.mark.parametrize(("header", "seconds"), [("2", 2.0), ("0", 0.0), ("-1", 0.0), ("abc", 2.0), (None, 2.0)])
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("2", 2.0), ("2.0", 2.0), ("0", 0.0), ("-1", 0.0), ("abc", 2.0), ("nan", 2.0), ("inf", 2.0), (None, 2.0)],
+)
 def test_a_retry_after_is_read_or_replaced(header: str | None, seconds: float) -> None:
     assert retry_after(header, now()) == seconds
 
 
-def kitchen(tmp_path: Path, url: str, simulator: Simulator, shop: SimShop) -> Kitchen:
-    values = {
-        "shopify.base_url": simulator.base_url,
-        "shopify.client_id": shop.client_id,
-        "shopify.client_secret": shop.client_secret,
-    }
-    config = load_config(Path("/dev/null"), values, {})
-    return Kitchen(config, open_test_store(url), Spool(tmp_path / "spool"))
+@pytest.mark.parametrize(
+    ("errors", "code", "retryable"),
+    [
+        ([{"message": "x", "extensions": {"code": "ACCESS_DENIED", "requiredAccess": "`read_x`"}}], "scope_missing", 0),
+        ([{"message": "This app is not approved to access the Customer object"}], "scope_missing", 0),
+        ([{"message": "x", "extensions": {"code": "MAX_COST_EXCEEDED"}}], "query_too_costly", 0),
+        ([{"message": "x", "extensions": {"code": "SHOP_INACTIVE"}}], "shop_frozen", 0),
+        ([{"message": "x", "extensions": {"code": "undefinedField"}}], "query_refused", 0),
+        ([{"message": "x", "extensions": None}], "shop_unavailable", 1),
+        ([{"message": "x", "extensions": "odd"}], "shop_unavailable", 1),
+        ([None], "shop_unavailable", 1),
+        ("text", "shop_unavailable", 1),
+        ({"query": "wrong"}, "shop_unavailable", 1),
+    ],
+    ids=str,
+)
+def test_errors_of_every_shape_are_read(errors: Any, code: str, retryable: int) -> None:
+    error = graphql_error(SHOP, errors, "r-1")
+    assert (error.code, error.retryable) == (code, bool(retryable))
 
 
-def test_an_expiring_token_is_renewed_once_over_many_threads(tmp_path: Path, database_url: str) -> None:
-    shop = SimShop(SHOP, orders=5, access="expiring")
-    with Simulator([shop]) as simulator:
-        made = kitchen(tmp_path, database_url, simulator, shop)
-        old = StoredSession(SHOP, Secret(shop.token), now() + timedelta(minutes=1), Secret(shop.refresh_token))
-        made.store.sessions.save(old)
-        tokens = []
-
-        def renew() -> None:
-            tokens.append(made.session(SHOP, now()).token.reveal())
-            made.store.close()
-
-        threads = [threading.Thread(target=renew) for _ in range(6)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert set(tokens) == {shop.token}
-        assert [entry["operation"] for entry in shop.log] == ["refresh_token"]
-        stored = made.store.sessions.need(SHOP)
-        assert stored.refresh_token is not None
-        assert stored.refresh_token.reveal() == shop.refresh_token
-        made.store.close()
-
-
-def test_a_refused_token_is_read_again_before_it_is_given_up(tmp_path: Path, database_url: str) -> None:
-    shop = SimShop(SHOP, orders=5)
-    with Simulator([shop]) as simulator:
-        made = kitchen(tmp_path, database_url, simulator, shop)
-        made.store.sessions.save(StoredSession(SHOP, Secret("shpat_old_token")))
-        client, _ = None, None
-        session = made.session(SHOP, now())
-        # The app beside us stores a new token after we read the old one.
-        made.store.sessions.save(StoredSession(SHOP, Secret(shop.token)))
-        client = Client(
-            SHOP,
-            session.token,
-            http=made._http(),
-            base_url=simulator.base_url,
-            renew=lambda: made._after_refusal(SHOP, session.token),
-        )
-        assert client.execute(NAME)["shop"]["name"] == "Test"
-        made._http().close()
-        made.store.close()
-
-
-def test_client_credentials_are_asked_for_when_needed(tmp_path: Path, database_url: str) -> None:
-    shop = SimShop(SHOP, orders=5, access="client")
-    with Simulator([shop]) as simulator:
-        made = kitchen(tmp_path, database_url, simulator, shop)
-        made.store.sessions.save(StoredSession(SHOP, Secret("none"), now(), access=Access.CLIENT))
-        _, known = made.open_shop(SHOP, now(), lambda _: None)
-        assert known.currency == "EUR"
-        assert made.store.sessions.need(SHOP).access is Access.CLIENT
-        made._http().close()
-        made.store.close()
+def test_a_body_that_repeats_the_token_is_not_repeated() -> None:
+    token = "shpat_0123456789abcdef0123456789abcdef"
+    for error in (refusal(SHOP, 403, f"no access for {token}", ""), graphql_error(SHOP, f"bad {token}", "")):
+        assert token not in error.message
+    assert (refusal(SHOP, 403, "Unavailable Shop", "").code, refusal(SHOP, 403, "", "").code) == (
+        "shop_frozen",
+        "scope_missing",
+    )

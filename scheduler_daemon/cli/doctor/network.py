@@ -6,16 +6,15 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 
+from ...access import ShopAccess
 from ...channels.email import connect
 from ...config import Config
 from ...errors import DeliveryError, RunError, SchedulerError, SourceError
 from ...lib.clock import monotonic, utc_now
 from ...lib.words import plural
 from ...model import Schedule, Shop
-from ...prepare import Preparer
 from ...shopify.check import check_shop
 from ...sources import TYPES, open_source
-from ...spool import Spool
 from ...store import Store
 from .findings import OK, PROBLEM, WARNING, Finding, Patient, problem
 
@@ -122,8 +121,8 @@ def _ask_all(config: Config, store: Store, shops: list[Shop]) -> Answers:
     over = threading.Event()
     pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="doctor")
     hurried = config.shopify.model_copy(update={"timeout": min(config.shopify.timeout, timedelta(seconds=FOR_ONE))})
-    preparer = Preparer(config.model_copy(update={"shopify": hurried}), store, Spool(config.spool_dir))
-    jobs: dict[Future[Shop], str] = {pool.submit(_ask, preparer, shop.domain, over): shop.domain for shop in shops}
+    access = ShopAccess(config.model_copy(update={"shopify": hurried}), store)
+    jobs: dict[Future[Shop], str] = {pool.submit(_ask, access, shop.domain, over): shop.domain for shop in shops}
     done, _ = wait(jobs, timeout=FOR_ALL)
     over.set()
     pool.shutdown(wait=False, cancel_futures=True)
@@ -139,7 +138,7 @@ def _ask_all(config: Config, store: Store, shops: list[Shop]) -> Answers:
     return answers
 
 
-def _ask(preparer: Preparer, domain: str, over: threading.Event) -> Shop:
+def _ask(access: ShopAccess, domain: str, over: threading.Event) -> Shop:
     """Return what Shopify says of the shop now; its token is renewed where it must be, as a report would do it."""
     started = monotonic()
 
@@ -149,10 +148,10 @@ def _ask(preparer: Preparer, domain: str, over: threading.Event) -> Shop:
 
     now = utc_now()
     try:
-        api, shop = preparer.open_shop(domain, now, pause)
+        api, shop = access.open_shop(domain, now, pause)
         return shop if shop.checked_at == now else check_shop(api, now)
     except RunError as error:
         error.hint = error.hint or f"See: scheduler shops check {domain}"
         raise
     finally:
-        preparer.store.close()
+        access.store.close()
