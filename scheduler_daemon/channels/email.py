@@ -1,42 +1,70 @@
 """Mail by SMTP: one transaction per recipient on one connection, and an honest answer to "did it go out?"."""
 
 import smtplib
-import socket
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from email.generator import BytesGenerator
-from email.policy import SMTP
-from io import BytesIO
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ..errors import DeliveryError
+from ..errors import DeliveryError, UsageError
 from ..lib.options import Length, SecretText
 from ..model import Receipt, Recipient
+from .address import for_the_wire, parse_address, read_sender
 from .base import Parcel
-from .message import build, message_id, one_line
+from .message import Mail, build, message_id, quote_dots
+from .smtp import Server, connect, drop, leave, said, unavailable
 
-PORTS = {"starttls": 587, "tls": 465, "none": 25}
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
+__all__ = ["Email", "Options", "connect"]
+
+#: What the server says of a mail that is too big (RFC 1870, 6.1; RFC 3463, X.3.4).
+TOO_BIG = 552
 
 
 class Options(BaseModel):
     """The section `[email]`: how mail leaves."""
 
-    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid", arbitrary_types_allowed=True, populate_by_name=True, hide_input_in_errors=True
+    )
 
-    host: str = Field(description="Name of the mail server.")
+    host: str = Field(min_length=1, description="Name of the mail server.")
     port: int = Field(0, ge=0, le=65535, description="Its port; 0 is 587 for starttls, 465 for tls, 25 for none.")
     security: Literal["starttls", "tls", "none"] = Field("starttls", description="How the connection is encrypted.")
     username: str = Field("", description="User name; empty for a server that asks for none.")
     password: SecretText | None = Field(None, description="Password; better given as password_file.")
-    sender: str = Field(alias="from", description="Address that mails come from.")
+    sender: str = Field(alias="from", description="Address that mails come from, bare or as Our Shop <address>.")
     reply_to: str = Field("", description="Address for answers where a schedule has no owner.")
-    timeout: Length = Field(timedelta(seconds=60), description="The longest wait for one answer of the server.")
+    timeout: Length = Field(
+        timedelta(seconds=60), gt=timedelta(0), description="The longest wait for one answer of the server."
+    )
+    data_timeout: Length = Field(
+        timedelta(minutes=10),
+        gt=timedelta(0),
+        description="The longest wait for the answer to a whole mail; when it does not come, the mail is unknown.",
+    )
     ca_file: str = Field("", description="File with the certificates to trust instead of the system's.")
+
+    @field_validator("sender")
+    @classmethod
+    def _sender_is_one(cls, value: str) -> str:
+        read_sender(value)
+        return value
+
+    @field_validator("reply_to")
+    @classmethod
+    def _answers_have_an_address(cls, value: str) -> str:
+        if value and read_sender(value)[0]:
+            raise ValueError(f"{value!r} has a name; write the address alone")
+        return value.strip()
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> "Options":
+        if bool(self.username) != (self.password is not None):
+            missing = "password" if self.username else "username"
+            raise ValueError(f"username and password go together; email.{missing} is not set")
+        return self
 
 
 class Email:
@@ -46,155 +74,148 @@ class Email:
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self._server: smtplib.SMTP | None = None
+        self._server: Server | None = None
 
     def deliver(self, parcel: Parcel, recipient: Recipient, key: str) -> Receipt:
         """Send *parcel* to *recipient* in a transaction of its own; raise DeliveryError."""
-        message = build(parcel, recipient, key, sender=self.options.sender, reply_to=self.options.reply_to)
-        server = self._connected()
-        utf8 = not recipient.address.isascii()
-        buffer = BytesIO()
-        BytesGenerator(buffer, policy=SMTP.clone(utf8=utf8)).flatten(message)
-        data = smtplib._quote_periods(buffer.getvalue())  # type: ignore[attr-defined]
-        self._check_size(server, len(data), parcel)
+        reused = self._server is not None
         try:
-            reply = self._transact(server, recipient, data, utf8)
-        except DeliveryError:
-            self._reset()
-            raise
-        return Receipt({"message_id": message_id(key, self.options.sender), "reply": reply, "host": self.options.host})
+            return self._send(parcel, recipient, key)
+        except DeliveryError as error:
+            # What may have gone out is `smtp_unknown` and never sent again.
+            if not reused or error.code != "smtp_unavailable":
+                raise
+        # It hung up between two mails, as servers do after a number of them; nothing of this one had gone out.
+        return self._send(parcel, recipient, key)
 
     def close(self) -> None:
         """Say goodbye; a goodbye that fails after the mail was taken is no failure."""
-        if self._server is not None:
-            with suppress(smtplib.SMTPException, OSError):
-                self._server.quit()
-            self._server = None
+        leave(self._server)
+        self._server = None
 
-    def _connected(self) -> smtplib.SMTP:
-        if self._server is not None:
-            try:
-                if self._server.noop()[0] == 250:
-                    return self._server
-            except (smtplib.SMTPException, OSError):
-                pass  # it hung up between two mails; a new connection is opened
-            self._server = None
-        self._server = connect(self.options)
-        return self._server
-
-    def _check_size(self, server: smtplib.SMTP, size: int, parcel: Parcel) -> None:
-        limit = server.esmtp_features.get("size", "")
-        if limit.isdigit() and 0 < int(limit) < size:
+    def _send(self, parcel: Parcel, recipient: Recipient, key: str) -> Receipt:
+        sender, address = self._envelope(recipient)
+        if self._server is None:
+            self._server = connect(self.options)
+        server = self._server
+        utf8 = bool(server.has_extn("smtputf8"))
+        if not utf8 and not (sender + address).isascii():
             raise DeliveryError(
-                f"The mail with {parcel.file.name} has {size:,} bytes; {self.options.host} takes {int(limit):,}.",
-                code="message_too_big",
-                hint="Choose fewer columns or a shorter period, or deliver to a folder.",
+                f"{self.options.host} cannot carry mail from {sender} to {address}: it knows no SMTPUTF8.",
+                code="smtp_refused",
+                hint="Use an address in plain letters before the @, or another mail server.",
             )
+        needed = utf8 and not _all_ascii(parcel, sender, self.options.reply_to)
+        mail = build(parcel, key, sender=self.options.sender, reply_to=self.options.reply_to, utf8=needed)
+        self._check_size(server, mail, parcel)
+        reply = self._transact(server, sender, address, mail, needed)
+        return Receipt({"message_id": message_id(key, self.options.sender), "reply": reply, "host": self.options.host})
 
-    def _transact(self, server: smtplib.SMTP, recipient: Recipient, data: bytes, utf8: bool) -> str:
-        with self._faults(recipient):
-            words = ["SMTPUTF8"] if utf8 and server.has_extn("smtputf8") else []
-            self._expect(server.mail(self.options.sender, words), 250, recipient)
-            self._expect(server.rcpt(recipient.address), (250, 251), recipient)
-            self._expect(server.docmd("DATA"), 354, recipient)
-            server.send(data if data.endswith(b"\r\n") else data + b"\r\n")
-        # From the final dot on the server may take the mail whether or not its answer reaches us.
+    def _envelope(self, recipient: Recipient) -> tuple[str, str]:
+        try:
+            address = for_the_wire(parse_address(recipient.address))
+            return for_the_wire(read_sender(self.options.sender)[1]), address
+        except UsageError as error:
+            raise DeliveryError(error.message, code=error.code, hint=error.hint) from None
+
+    def _check_size(self, server: Server, mail: Mail, parcel: Parcel) -> None:
+        limit = server.esmtp_features.get("size", "")
+        if limit.isdigit() and 0 < int(limit) < mail.size:
+            raise self._too_big(parcel.file.name, mail.size, f"takes {int(limit):,}")
+
+    def _too_big(self, name: str, size: int, how: str) -> DeliveryError:
+        return DeliveryError(
+            f"The mail with {name} has {size:,} bytes; {self.options.host} {how}.",
+            code="message_too_big",
+            hint="Choose fewer columns or a shorter period, or deliver to a folder.",
+        )
+
+    def _transact(self, server: Server, sender: str, address: str, mail: Mail, utf8: bool) -> str:
+        words = ["SMTPUTF8", *(["BODY=8BITMIME"] if server.has_extn("8bitmime") else [])] if utf8 else []
+        if server.has_extn("size"):
+            words.append(f"size={mail.size}")
+        with self._faults(server, address):
+            self._expect(server.mail(sender, words), (250,), address, mail)
+            self._expect(server.rcpt(address), (250, 251, 252), address)
+            self._expect(server.docmd("DATA"), (354,), address, mail)
+        # Until the final dot nothing counts as handed over; a connection that ends in the middle leaves no mail.
+        with self._faults(server, address, halfway=True):
+            for block in mail.blocks():
+                server.send(quote_dots(block))
+        return said(self._finish(server, address, mail))
+
+    def _finish(self, server: Server, address: str, mail: Mail) -> bytes:
+        """Send the final dot: from here on the server may take the mail whether or not its answer reaches us."""
+        server.patience = self.options.data_timeout.total_seconds()
         try:
             server.send(b".\r\n")
             code, reply = server.getreply()
         except (smtplib.SMTPException, OSError) as error:
-            self._server = None
-            raise DeliveryError(
-                f"The connection to {self.options.host} ended before its answer; the mail to {recipient.address} may "
-                "have gone out.",
-                code="smtp_unknown",
-                hint="Ask the recipient; then: scheduler history show.",
-                ambiguous=True,
-            ) from error
-        self._expect((code, reply), 250, recipient)
-        return said(reply)
+            raise self._unknown(server, address, "ended before its answer") from error
+        server.patience = None
+        if 200 <= code < 300:
+            return reply
+        if not 400 <= code < 600:
+            raise self._unknown(server, address, f"brought an answer that is none ({code})")
+        self._expect((code, reply), (), address, mail)
+        return reply
 
-    def _expect(self, answer: tuple[int, bytes], wanted: int | tuple[int, ...], recipient: Recipient) -> None:
+    def _unknown(self, server: Server, address: str, what: str) -> DeliveryError:
+        self._lost(server)
+        return DeliveryError(
+            f"The connection to {self.options.host} {what}; the mail to {address} may have gone out.",
+            code="smtp_unknown",
+            hint="Ask the recipient; then: scheduler history show.",
+            ambiguous=True,
+        )
+
+    def _expect(
+        self, answer: tuple[int, bytes], wanted: tuple[int, ...], address: str, mail: Mail | None = None
+    ) -> None:
+        """Raise DeliveryError unless the answer is *wanted*; where *mail* is given, 552 says that it is too big."""
         code, reply = answer
-        if code == wanted or (isinstance(wanted, tuple) and code in wanted):
+        if code in wanted:
             return
-        if code == 421:
-            self._server = None
+        if code == 421 or not 400 <= code < 600:
+            if self._server is not None:
+                self._lost(self._server)
+            raise unavailable(
+                self.options, smtplib.SMTPResponseException(code, reply), f"as it should, while sending to {address}"
+            )
+        with suppress(smtplib.SMTPException, OSError):
+            if self._server is not None:
+                self._server.rset()
+        if code == TOO_BIG and mail is not None:
+            raise self._too_big(mail.path.name, mail.size, f"refused it: {code} {said(reply)}")
         raise DeliveryError(
-            f"{self.options.host} refused the mail to {recipient.address}: {code} {said(reply)}",
+            f"{self.options.host} refused the mail to {address}: {code} {said(reply)}",
             code="smtp_refused",
             hint="Correct the address, or ask whoever runs the mail server." if code >= 500 else "",
             retryable=code < 500,
         )
 
     @contextmanager
-    def _faults(self, recipient: Recipient) -> Iterator[None]:
+    def _faults(self, server: Server, address: str, *, halfway: bool = False) -> Iterator[None]:
         try:
             yield
+        except DeliveryError:
+            if halfway:
+                self._lost(server)
+            raise
         except (smtplib.SMTPException, OSError) as error:
-            self._server = None
-            raise unavailable(self.options, error, f"while sending to {recipient.address}") from error
+            self._lost(server)
+            raise unavailable(self.options, error, f"while sending to {address}") from error
 
-    def _reset(self) -> None:
-        if self._server is not None:
-            try:
-                self._server.rset()
-            except (smtplib.SMTPException, OSError):
-                self._server = None  # gone; the next delivery connects anew
+    def _lost(self, server: Server) -> None:
+        """Let go of a connection on which nothing more can be said; the next delivery connects anew."""
+        drop(server)
+        self._server = None
 
 
-def connect(options: Options) -> smtplib.SMTP:
-    """Return a connection, encrypted and signed in as *options* say; raise DeliveryError."""
-    port = options.port or PORTS[options.security]
-    context = ssl.create_default_context(cafile=options.ca_file or None)
-    seconds = options.timeout.total_seconds()
-    try:
-        if options.security == "tls":
-            server: smtplib.SMTP = smtplib.SMTP_SSL(options.host, port, timeout=seconds, context=context)
-        else:
-            server = smtplib.SMTP(options.host, port, timeout=seconds)
-        server.ehlo()
-        if options.security == "starttls":
-            server.starttls(context=context)
-            server.ehlo()
-        _sign_in(server, options)
-    except smtplib.SMTPAuthenticationError as error:
-        raise DeliveryError(
-            f"{options.host} refused the user name {options.username!r} or its password ({error.smtp_code}).",
-            code="smtp_auth",
-            hint="Correct email.username and email.password_file.",
-        ) from None
-    except (smtplib.SMTPException, OSError) as error:
-        raise unavailable(options, error, "while connecting") from error
-    return server
-
-
-def _sign_in(server: smtplib.SMTP, options: Options) -> None:
-    if not options.username or options.password is None:
-        return
-    if options.security == "none" and options.host not in LOOPBACK:
-        raise DeliveryError(
-            f"email.security is none: the password would go to {options.host} readable by everyone.",
-            code="smtp_auth",
-            hint='Set email.security = "starttls" or "tls".',
-        )
-    server.login(options.username, options.password.reveal())
-
-
-def unavailable(options: Options, error: Exception, when: str) -> DeliveryError:
-    """Return the error for a server that does not answer as one should."""
-    kind = "timed out" if isinstance(error, (TimeoutError, socket.timeout)) else one_line(str(error), 120)
-    certificate = isinstance(error, ssl.SSLCertVerificationError)
-    return DeliveryError(
-        f"The mail server {options.host} does not answer {when}: {kind}",
-        code="smtp_unavailable",
-        hint="Its certificate is not trusted; set email.ca_file."
-        if certificate
-        else "Check email.host and email.port.",
-        retryable=True,
-    )
-
-
-def said(reply: bytes) -> str:
-    """Return a server's reply as one short line."""
-    return one_line(reply.decode("utf-8", errors="replace"))
+def _all_ascii(parcel: Parcel, sender: str, reply_to: str) -> bool:
+    """Whether every address of the mail is ASCII once its domain is (so that any server carries its headers)."""
+    for text in (*(item.address for item in parcel.recipients), parcel.reply_to, reply_to, sender):
+        with suppress(UsageError):
+            if not for_the_wire(text).isascii():
+                return False
+    return True

@@ -3,15 +3,20 @@
 import errno
 import os
 import re
+from contextlib import suppress
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ..errors import DeliveryError
-from ..lib.files import fsync_folder, safe_name, write_atomically
+from ..lib.clock import utc_now
+from ..lib.files import safe_name
 from ..lib.zones import find_zone
 from ..model import Receipt, Recipient
+from . import inside
 from .base import Parcel
 
 FIELDS = {
@@ -26,6 +31,10 @@ FIELDS = {
 }
 FIELD = re.compile(r"\{([^{}]*)\}")
 FULL = (errno.ENOSPC, errno.EDQUOT)
+#: The longest name in bytes; file systems take 255, and the key's part and the temporary name need room.
+LONGEST = 200
+#: How long a repeat recognises its own file; runs are final and spools empty long before.
+KEEP = timedelta(days=35)
 
 
 class Options(BaseModel):
@@ -33,11 +42,20 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    path: str = Field(description="The folder; it is made when it is not there.")
+    path: str = Field(min_length=1, description="The folder; it is made when it is not there.")
     name: str = Field(
         "{shop}/{report}-{from}.{ext}",
         description=f"Name of a file below it, made of: {', '.join(FIELDS)} (in braces).",
     )
+
+    @field_validator("path")
+    @classmethod
+    def _path_can_be(cls, value: str) -> str:
+        try:
+            Path(value).expanduser()
+        except RuntimeError:
+            raise ValueError(f"{value!r} names a home folder that does not exist") from None
+        return value
 
     @field_validator("name")
     @classmethod
@@ -45,6 +63,10 @@ class Options(BaseModel):
         unknown = [name for name in FIELD.findall(value) if name not in FIELDS]
         if unknown or "{" in FIELD.sub("", value) or "}" in FIELD.sub("", value):
             raise ValueError(f"{value!r} has a field that does not exist; there are {', '.join(FIELDS)}")
+        if any(part in ("", ".", "..") for part in value.split("/")):
+            raise ValueError(
+                f"{value!r} is no name below the folder; write it like {{shop}}/{{report}}-{{from}}.{{ext}}"
+            )
         return value
 
 
@@ -60,9 +82,12 @@ class Folder:
     def deliver(self, parcel: Parcel, recipient: Recipient, key: str) -> Receipt:
         """Put the file into the folder; raise DeliveryError."""
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            path = self._place(parcel, key)
-            write_atomically(path, Path(parcel.file.path).read_bytes(), mode=0o640)
+            source = Path(parcel.file.path).open("rb")  # noqa: SIM115 (closed below, after an error of its own)
+        except OSError as error:
+            raise _gone(parcel, error.strerror or str(error)) from error
+        try:
+            with source:
+                return Receipt({"path": str(self.root / self._put(parcel, source, key))})
         except OSError as error:
             full = error.errno in FULL
             raise DeliveryError(
@@ -71,36 +96,59 @@ class Folder:
                 hint="Make room." if full else "Check its owner and mode, and folder.path.",
                 retryable=True,
             ) from error
-        return Receipt({"path": str(path)})
 
     def close(self) -> None:
         """There is nothing to let go of."""
 
-    def _place(self, parcel: Parcel, key: str) -> Path:
+    def _put(self, parcel: Parcel, source: BinaryIO, key: str) -> str:
         """
-        Return where the file goes: the template's name, with the key's beginning added where another key has it.
+        Copy under a temporary name, choose the name, rename; return the path below the folder.
 
-        Beside each file lies a hidden one with its key, so that a repeat replaces its own file and never another's.
+        A mark with the key is kept for each file, so that a repeat replaces its own file and never another's.
         """
-        base = self.root.resolve()
-        path = base
-        for part in file_name(self.options.name, parcel).split("/"):
-            path = path / part
-        self._make_inside(path.parent, base)
-        for tried in (path, path.with_name(f"{path.stem}-{safe_name(key)[-12:]}{path.suffix}")):
-            mark = tried.with_name(f".{tried.name}.key")
-            if not mark.exists() and not os.path.lexists(tried):
-                mark.write_text(key, encoding="utf-8")
-                fsync_folder(tried.parent)
-                return tried
-            if mark.is_file() and not mark.is_symlink() and mark.read_text(encoding="utf-8") == key:
-                return tried
-        raise OSError(errno.EEXIST, f"{path.name} is there and is not ours")
+        *folders, name = file_name(self.options.name, parcel).split("/")
+        digest = sha256(key.encode()).hexdigest()
+        temp = f".{digest[:32]}.part"
+        with inside.opened(self.root, (inside.MARKS,)) as place, inside.opened(self.root, folders) as folder:
+            if inside.copy(source, folder, temp) != parcel.file.size:
+                inside.remove(folder, temp)
+                raise _gone(parcel, "its size changed")
+            try:
+                with inside.locked(place):
+                    marks = inside.Marks(place)
+                    chosen = _choose(marks, folder, folders, (name, _other_name(name, digest)), key)
+                    os.rename(temp, chosen, src_dir_fd=folder, dst_dir_fd=folder)
+                    os.fsync(folder)
+                    with suppress(OSError):  # the file is there; old marks may wait
+                        marks.sweep(KEEP, utc_now())
+            except BaseException:
+                inside.remove(folder, temp)
+                raise
+        return "/".join((*folders, chosen))
 
-    def _make_inside(self, folder: Path, base: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not folder.resolve().is_relative_to(base):
-            raise OSError(errno.EPERM, f"{folder} leads out of the folder")
+
+def _choose(marks: inside.Marks, folder: int, folders: list[str], names: tuple[str, ...], key: str) -> str:
+    """Return the first of *names* that has the key's own file, else the first that is free; mark it."""
+    paths = {name: "/".join((*folders, name)) for name in names}
+    for name in names:
+        if marks.read(paths[name]) == key:
+            return name
+    for name in names:
+        if not inside.exists(folder, name):
+            marks.write(paths[name], key)
+            return name
+    raise OSError(errno.EEXIST, f"{names[0]} is there and is not ours")
+
+
+def _other_name(name: str, digest: str) -> str:
+    """Return the name for a file whose first name another key has: the same on every repeat."""
+    stem, dot, ending = name.rpartition(".")
+    return f"{stem}-{digest[:8]}.{ending}" if dot and stem else f"{name}-{digest[:8]}"
+
+
+def _gone(parcel: Parcel, why: str) -> DeliveryError:
+    message = f"The file {parcel.file.name} cannot be read from the spool: {why}."
+    return DeliveryError(message, code="spool_missing", hint="It is made again.", retryable=True)
 
 
 def file_name(template: str, parcel: Parcel) -> str:
@@ -119,4 +167,15 @@ def file_name(template: str, parcel: Parcel) -> str:
         "ext": parcel.file.path.suffix.lstrip("."),
     }
     made = FIELD.sub(lambda found: safe_name(values[found[1]]), template)
-    return "/".join(safe_name(part, 200) for part in made.split("/") if part not in ("", ".", ".."))
+    *folders, name = (part for part in made.split("/") if part not in ("", ".", ".."))
+    return "/".join((*(safe_name(part, LONGEST) for part in folders), _with_its_ending(name)))
+
+
+def _with_its_ending(name: str) -> str:
+    """Return *name* harmless and not too long, its ending kept: programs go by it."""
+    whole = safe_name(name, 10 * LONGEST)
+    if len(whole.encode()) <= LONGEST:
+        return whole
+    stem, dot, ending = whole.rpartition(".")
+    kept = f"{dot}{ending}" if len(ending.encode()) <= 16 else ""
+    return safe_name(stem if kept else whole, LONGEST - len(kept.encode())) + kept

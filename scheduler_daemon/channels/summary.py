@@ -1,65 +1,114 @@
 """The few lines that mails say about a report."""
 
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from unicodedata import bidirectional
 
-from ..lib.zones import find_zone
-from ..model import ColumnKind, ReportFile
+from ..lib import figures, spans
+from ..lib.words import plural
+from ..model import About, ColumnKind, ReportFile
 
-
-def days(start: datetime, end: datetime, zone_name: str) -> str:
-    """Return the days of a half-open span as people say them: ``16 to 22 Nov 2026``, ``22 Nov 2026``."""
-    zone = find_zone(zone_name)
-    first = start.astimezone(zone)
-    last = (end - timedelta(milliseconds=1)).astimezone(zone)
-    if first.date() == last.date():
-        return f"{first.day} {first:%b %Y}"
-    if (first.year, first.month) == (last.year, last.month):
-        return f"{first.day} to {last.day} {last:%b %Y}"
-    if first.year == last.year:
-        return f"{first.day} {first:%b} to {last.day} {last:%b %Y}"
-    return f"{first.day} {first:%b %Y} to {last.day} {last:%b %Y}"
+#: Controls (C0, C1, line and paragraph separators) to spaces; embedding, override and isolate signs (UAX 9) to nothing.
+SIGNS: dict[int, str | None] = {
+    **dict.fromkeys((*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029), " "),
+    **dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF)),
+}
 
 
-def span(start: datetime, end: datetime, zone_name: str) -> str:
-    """Return a span with its moments: ``16 Nov 2026 00:00 to 23 Nov 2026 00:00, Europe/Paris``."""
-    zone = find_zone(zone_name)
-    return f"{start.astimezone(zone):%d %b %Y %H:%M} to {end.astimezone(zone):%d %b %Y %H:%M}, {zone_name}"
+NOTHING = "There are no rows: nothing happened in this period, or nothing that fits the filters."
+#: Signs that keep the direction of a name to itself (UAX 9: first strong isolate, pop directional isolate).
+ISOLATE, POP = "\u2068", "\u2069"
 
 
-def until(moment: datetime, zone_name: str) -> str:
-    """Return up to when figures are complete; midnight is said as 24:00 of the day before, as people do."""
-    zone = find_zone(zone_name)
-    local = moment.astimezone(zone)
-    if (local.hour, local.minute, local.second) == (0, 0, 0):
-        return f"{local - timedelta(days=1):%d %b %Y} 24:00 {zone_name}"
-    return f"{local:%d %b %Y %H:%M:%S} {zone_name}"
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a mail says about a report file, in words; text and HTML are two forms of it."""
+
+    #: What people call the report.
+    title: str
+    #: The shop's own name.
+    shop: str
+    #: What it is about, with its zone: ``16 to 22 Nov 2026, Paris time (Europe/Paris)``.
+    period: str
+    #: How many rows: ``198``.
+    rows: str
+    #: How far the numbers are complete: ``22 Nov 2026 24:00 Paris``.
+    complete: str
+    #: Why it is late, as a whole sentence; empty where it is not.
+    late: str
+    #: Sentences that the reader must know.
+    notes: tuple[str, ...]
+    #: The totals as (name, value).
+    totals: tuple[tuple[str, str], ...]
+    #: The attached file: ``weekly-sales-2026-11-16.csv (14 kB)``.
+    file: str
 
 
-def grouped(text: str) -> str:
-    """Return decimal text with its thousands grouped and every decimal kept."""
-    whole, dot, rest = text.partition(".")
-    sign, digits = ("-", whole[1:]) if whole.startswith("-") else ("", whole)
-    return f"{sign}{int(digits):,}{dot}{rest}" if digits.isdigit() else text
-
-
-def lines(file: ReportFile) -> list[tuple[str, str]]:
-    """Return what a mail says about *file*, as (name, value)."""
+def summarise(file: ReportFile) -> Summary:
+    """Return what a mail says about *file*; no error text is ever in it."""
     about = file.about
-    zone = about.zone
-    said = [
-        ("Shop", about.shop_name),
-        ("Period", span(about.period.start, about.period.end, zone)),
-        ("Complete until", until(about.complete_until or about.period.end, zone)),
-        ("Rows", f"{about.row_count:,}"),
-    ]
-    for column in file.columns:
-        if column.key in about.totals:
-            money = column.currency or "" if column.kind is ColumnKind.MONEY else ""
-            said.append((column.title, f"{grouped(about.totals[column.key])} {money}".strip()))
-    said.append(("File", f"{file.name} ({size(file.size)})"))
-    return said
+    named = f"{spans.place(about.zone)} time"
+    if spans.place(about.zone) != about.zone:
+        named += f" ({about.zone})"
+    return Summary(
+        title=one_line(about.title),
+        shop=one_line(about.shop_name),
+        period=f"{spans.days(about.period.start, about.period.end, about.zone)}, {named}",
+        rows=f"{about.row_count:,}",
+        complete=spans.until(about.complete_until or about.period.end, about.zone),
+        late=f"Late because {one_line(about.late_because, 2000)}" if about.late_because else "",
+        notes=(*((NOTHING,) if not about.row_count else ()), *(one_line(note, 2000) for note in about.notes)),
+        totals=tuple(_totals(file)),
+        file=f"{one_line(file.name)} ({size(file.size)})",
+    )
+
+
+def subject(about: About) -> str:
+    """
+    Return the subject: report, shop, period, rows and how far they are complete, then why it is late.
+
+    ``Weekly Sales, Acme: 16 to 22 Nov 2026, 198 rows until 22 Nov 24:00 Paris``. The most telling words come first,
+    because mail programs cut the end off.
+    """
+    complete = spans.until(about.complete_until or about.period.end, about.zone, year=False)
+    title, shop = _isolated(one_line(about.title, 80)), _isolated(one_line(about.shop_name, 60))
+    days = spans.days(about.period.start, about.period.end, about.zone)
+    made = f"{title}, {shop}: {days}, {plural(about.row_count, 'row')} until {complete}"
+    return f"{made}; late because {one_line(about.late_because, 160).rstrip('.')}" if about.late_because else made
 
 
 def size(number: int) -> str:
-    """Return a number of bytes for people."""
-    return f"{number / 1000:.0f} kB" if number < 1_000_000 else f"{number / 1_000_000:.1f} MB"
+    """Return a number of bytes for people: ``14 kB``, ``2.4 MB``."""
+    if number < 1000:
+        return f"{number} bytes"
+    return f"{number / 1000:.0f} kB" if number < 999_500 else f"{number / 1_000_000:.1f} MB"
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """
+    Return *text* fit for one line of a mail, of at most *limit* characters.
+
+    Line ends and other controls become spaces, so that no shop title adds a header; signs that turn the direction of
+    what follows are left out, so that none disguises the rest; a lone surrogate, which no mail can hold, becomes "?".
+    """
+    held = text.encode("utf-8", errors="replace").decode("utf-8").translate(SIGNS)
+    return " ".join(held.split())[:limit].rstrip()
+
+
+def _isolated(name: str) -> str:
+    """Return *name* so that one written from the right does not turn the figures after it around."""
+    turns = any(bidirectional(sign) in ("R", "AL") for sign in name)
+    return f"{ISOLATE}{name}{POP}" if turns else name
+
+
+def _totals(file: ReportFile) -> list[tuple[str, str]]:
+    made = []
+    for column in file.columns:
+        value = file.about.totals.get(column.key)
+        if value is None:
+            continue
+        if column.kind is ColumnKind.MONEY:
+            shown = f"{figures.money(value, column.currency)} {column.currency or ''}".strip()
+        else:
+            shown = figures.grouped(value)
+        made.append((one_line(column.title), shown))
+    return made

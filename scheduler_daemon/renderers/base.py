@@ -56,7 +56,7 @@ def facts(table: Table) -> list[tuple[str, str]]:
         ("Complete until", at(about.complete_until or about.period.end)),
         ("Currency", about.currency or "unknown"),
         ("Rows", str(about.row_count)),
-        *((f"Total {titles.get(key, key)}", value) for key, value in about.totals.items()),
+        *((f"Sum of {titles.get(key, key)}", value) for key, value in about.totals.items()),
         ("Due at", at(about.due_at)),
         ("Made at", at(about.made_at)),
         ("API version", about.api_version or "none"),

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..lib.figures import MINOR_UNITS
 from ..model import Column, ColumnKind, Row, Table
 from .base import facts, local, title_of, zone_of
 
@@ -17,8 +18,6 @@ MOST_CHARACTERS = 32_767
 #: Excel keeps fifteen digits of a number; more than that stays text, so that no cent is lost.
 MOST_DIGITS = 15
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-#: Currencies without a minor unit (ISO 4217).
-NO_MINOR = frozenset({"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF"})
 SAMPLE = 200
 
 Write = Callable[[int, int, Any], Any]
@@ -67,9 +66,8 @@ class Xlsx:
 
 
 def _format(book: Any, column: Column) -> Any:
-    digits = "" if column.currency in NO_MINOR else ".00"
     texts = {
-        ColumnKind.MONEY: f"#,##0{digits}",
+        ColumnKind.MONEY: money_format(column.currency),
         ColumnKind.DECIMAL: "#,##0.##",
         ColumnKind.INTEGER: "#,##0",
         ColumnKind.PERCENT: "0.0",
@@ -78,6 +76,12 @@ def _format(book: Any, column: Column) -> Any:
     }
     text = texts.get(column.kind)
     return book.add_format({"num_format": text}) if text else None
+
+
+def money_format(currency: str | None) -> str:
+    """Return Excel's number format for amounts in *currency*, with its decimals."""
+    digits = MINOR_UNITS.get(currency or "", 2)
+    return f"#,##0.{'0' * digits}" if digits else "#,##0"
 
 
 def _widths(table: Table) -> list[int]:
@@ -138,8 +142,8 @@ def _totals(sheet: Any, table: Table, row: int, book: Any) -> None:
     for index, column in enumerate(table.columns):
         value = table.about.totals.get(column.key)
         if value is not None and index > 0:
-            digits = "" if column.kind is ColumnKind.INTEGER or column.currency in NO_MINOR else ".00"
-            style = book.add_format({"bold": True, "top": 1, "num_format": f"#,##0{digits}"})
+            text = "#,##0" if column.kind is ColumnKind.INTEGER else money_format(column.currency)
+            style = book.add_format({"bold": True, "top": 1, "num_format": text})
             sheet.write_number(row, index, float(value), style)
 
 
