@@ -114,6 +114,7 @@ class Daemon:
     def _check_now(self) -> bool:
         now, planner = utc_now(), self.app.planner
         self.app.take_mode()
+        planner.aside.clear()  # a row that was corrected runs at this check
         planner.set_cursors(now, again=True)
         planner.find_edits(now)
         tell(planner.queue_due(now), self.app.mode)
@@ -205,6 +206,7 @@ class Daemon:
     def _show(self, *, force: bool = False) -> None:
         threads = self.app.threads
         self.tick.next_at, self.tick.delivery_mode = self._ticker.next_at(), self.app.mode
+        self.tick.unreadable = len(self.app.planner.aside)
         self.tick.leaked, self.tick.slots_free = threads.leaked, threads.free() > 0
         self._guarded(lambda: self._signs.show(self.tick, self.app.threads.holds(), force=force))
 
@@ -223,6 +225,8 @@ class Daemon:
                 say("daemon_leaves", "warning")
                 os._exit(1)
             self._stopping = True
+        elif self._stopping:
+            return  # a stop is no time for new work
         elif number == signal.SIGUSR1:
             say("check_triggered")
             self._check()

@@ -22,6 +22,7 @@ def problems(
     breaches: Sequence[tuple[str, str]],
     unwell: str,
     leaked: int = 0,
+    unreadable: int = 0,
 ) -> list[dict[str, str]]:
     """
     Return the problems, the worst first.
@@ -44,6 +45,8 @@ def problems(
         add("overdue", f"A report is due for {since} and not queued.", "Run: scheduler check-once")
     for code, message in breaches:
         add(code, message, HINTS[code])
+    if unreadable:
+        add("bad_schedule_row", f"{plural(unreadable, 'schedule')} cannot be read.", "See: scheduler reports list")
     if leaked:
         add("threads_leaked", f"{plural(leaked, 'thread')} hang.", "It starts anew by itself when there are too many.")
     failed = counts.get("failed_24h", 0)

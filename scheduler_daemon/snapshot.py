@@ -40,6 +40,8 @@ class Tick:
     last_error: dict[str, Any] | None = None
     #: "hold", "redirect" or "live".
     delivery_mode: str = "live"
+    #: Schedules whose row cannot be read.
+    unreadable: int = 0
     #: Threads that hang and were given up on.
     leaked: int = 0
     #: Whether a slot is free for one more shop.
@@ -134,6 +136,7 @@ class Observer:
             breaches=self._breaches,
             unwell=self._unwell or last,
             leaked=tick.leaked,
+            unreadable=tick.unreadable,
         )
 
 

@@ -88,7 +88,7 @@ class StateFile:
             raise SchedulerError(
                 f"There is no state file {self.path}.", code="usage", hint="Start the daemon: scheduler run"
             ) from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise SchedulerError(f"The state file {self.path} cannot be read: {error}.", code="usage") from None
         if not isinstance(state, dict) or state.get("schema") != 1:
             message = f"The state file {self.path} was written by another version."
@@ -124,8 +124,8 @@ def judge(state: Mapping[str, Any], now: datetime, max_age: timedelta, *, locked
             return _down(
                 state, "The daemon has made no good check since it started.", "See its log: journalctl -u scheduler"
             )
-    elif age is None or age > max_age:
-        said = f"The last good check was {say_length(age)} ago." if age else "There was no good check."
+    elif age is None or (abs(age) > max_age and not _waits_well(state, now, max_age)):
+        said = _how_old(age)
         return _down(state, said, "Run: scheduler check-once" if once else "See its log: journalctl -u scheduler")
     problems = state.get("problems") or []
     reasons = tuple(str(item["message"]) for item in problems)
@@ -133,6 +133,21 @@ def judge(state: Mapping[str, Any], now: datetime, max_age: timedelta, *, locked
     if reasons:
         return Verdict(1, reasons, step or "See: scheduler history list", state)
     return Verdict(0, (), "", state)
+
+
+def _waits_well(state: Mapping[str, Any], now: datetime, max_age: timedelta) -> bool:
+    """Whether checks are just rarer than *max_age* (daily at nine): the loop turns, and the next one is still ahead."""
+    written, next_at = _moment(state.get("written_at")), _moment((state.get("tick") or {}).get("next_at"))
+    turns = written is not None and abs(now - written) <= max_age
+    return turns and next_at is not None and now <= next_at + max_age and not state.get("last_error")
+
+
+def _how_old(age: timedelta | None) -> str:
+    if age is None:
+        return "There was no good check."
+    if age < timedelta(0):
+        return f"The last good check lies {say_length(age)} in the future: a clock was set."
+    return f"The last good check was {say_length(age)} ago."
 
 
 def _down(state: Mapping[str, Any], reason: str, step: str) -> Verdict:

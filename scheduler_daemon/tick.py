@@ -1,10 +1,12 @@
 """One look: queue what is due, claim what fits, hand it over. Rescue needs no step: a lease that ended is free."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from . import timetable
-from .lib.words import plural
+from .errors import StoreError
+from .lib.words import plural, redact
 from .logs import say
 from .model import Overlap, Plan
 from .store import SeenSchedule, Store
@@ -45,18 +47,32 @@ class Planner:
         """Queue the runs of everything due; *only* limits it to a shop and a schedule id. In mode hold, only count."""
         self._forget_aside(now)
         found = Found()
+        handled: set[tuple[str, object]] = set()
         while True:
-            seen = self.store.queueing.due(now, aside=self.aside)
-            chosen = [item for item in seen if only[0] in ("", item.shop) and only[1] in ("", item.id)]
-            if self.mode == "hold":
-                found.due += len(chosen)
+            seen = self.store.queueing.due(now, aside=self.aside, only=only)
+            fresh = [item for item in seen if (item.id, item.cursor) not in handled]
+            found.due += len(fresh)
+            if self.mode == "hold" or not fresh:
                 return found
-            plans = [(item, plan) for item in chosen if (plan := self._plan(item, now, found)) is not None]
-            found.due += len(chosen)
-            found.queued += self.store.queueing.queue(plans, now)
-            found.shops |= {item.shop for item, plan in plans if plan.to_run}
-            if not plans or only != ("", ""):
-                return found
+            handled |= {(item.id, item.cursor) for item in fresh}
+            plans = [(item, plan) for item in fresh if (plan := self._plan(item, now, found)) is not None]
+            found.queued += self._queue(plans, now, found)
+            found.shops |= {item.shop for item, plan in plans if plan.to_run and item.id not in self.aside}
+
+    def _queue(self, plans: Sequence[tuple[SeenSchedule, Plan]], now: datetime, found: Found) -> int:
+        """Queue *plans*; where the database takes them not, each alone, so that one row keeps nobody else waiting."""
+        try:
+            return self.store.queueing.queue(plans, now)
+        except StoreError as error:
+            if error.retryable:
+                raise
+            problem = error.message
+        except Exception as error:  # a value that no column takes; which row has it, the next lines find out
+            problem = f"{type(error).__name__}: {error}"
+        if len(plans) > 1:
+            return sum(self._queue([pair], now, found) for pair in plans)
+        self._refuse(unreadable(plans[0][0], problem), now, found)
+        return 0
 
     def _plan(self, seen: SeenSchedule, now: datetime, found: Found) -> Plan | None:
         if seen.schedule is None:
@@ -64,7 +80,11 @@ class Planner:
             return None
         schedule = seen.schedule
         unfinished = schedule.overlap is Overlap.SKIP and self.store.queueing.unfinished(seen.id)
-        plan = timetable.plan(schedule, now, shop_zone=seen.shop_zone, unfinished=unfinished)
+        try:
+            plan = timetable.plan(schedule, now, shop_zone=seen.shop_zone, unfinished=unfinished)
+        except (KeyError, ValueError, TypeError, OverflowError) as error:
+            self._refuse(unreadable(seen, f"its rule cannot be planned: {error}"), now, found)
+            return None
         for note in plan.notes:
             say("schedule_note", "warning", name=seen.name, shop=seen.shop, note=note)
         return plan
@@ -86,7 +106,10 @@ class Planner:
         moved = 0
         for seen in self.store.queueing.without_cursor(aside=self._settled):
             self._settled.add(seen.id)
-            if seen.schedule is None or self.mode == "hold":
+            if self.mode == "hold":
+                continue
+            if seen.schedule is None:
+                self._refuse(seen, now, Found())
                 continue
             plan = timetable.plan(seen.schedule, now, shop_zone=seen.shop_zone)
             if plan.next_due_at is not None:
@@ -111,6 +134,11 @@ class Planner:
                 self.store.queueing.queue([(seen, plan)], now)
                 moved += 1
         return moved
+
+
+def unreadable(seen: SeenSchedule, problem: str) -> SeenSchedule:
+    """Return *seen* as a row that cannot be used, and why."""
+    return replace(seen, schedule=None, problem=redact(problem)[:300], problem_code="bad_schedule_row")
 
 
 def start_shops(store: Store, threads: ShopThreads, only: str = "") -> int:

@@ -201,6 +201,7 @@ def _write_state(app: App, now: datetime) -> None:
     try:
         observer = Observer(app.config, app.store, "once", now)
         tick = Tick(number=1, last_good_at=utc_now(), delivery_mode=app.mode)
+        tick.unreadable = len(app.planner.aside)
         observer.count(utc_now(), tick, force=True)
         state.write(observer.state(utc_now(), tick, [], app.config.daemon.workers))
     except OSError as error:

@@ -8,6 +8,7 @@ from ..errors import StoreError
 from ..lib.zones import zone_data
 from ..store import schema
 from ..store.engine import Engine
+from ..store.files import refuse_hidden
 from ..store.urls import read_url
 from .asking import announce
 from .context import Context
@@ -54,6 +55,8 @@ def status(context: Context, as_json: bool) -> int:
 def _engine(config: Config) -> Engine:
     assert config.database.url is not None
     target = read_url(config.database.url.reveal(), config.source.parent if config.source else None)
+    if target.path is not None:
+        refuse_hidden(target.path)
     if target.path is not None and not target.path.exists():
         raise StoreError(f"There is no database {target.path}.", hint="Run: scheduler init")
     return Engine(target)

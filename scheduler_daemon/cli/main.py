@@ -111,7 +111,17 @@ def main(args: Sequence[str] | None = None) -> None:
         _fail(_from_system(error), words)
     except Exception as error:
         _defect(error, words)
+    _flush()
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _flush() -> None:
+    """Write out what is left; a reader that is gone must not turn the exit status into Python's own 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _start_in_utf8() -> None:

@@ -35,7 +35,7 @@ def run(context: Context) -> int:
         app = build(config, store, wakeup.wake, remember=False)
 
         def reload() -> None:
-            fresh = load_config(context.config_path, context.overrides)
+            fresh = load_config(context.config_path or config.source, context.overrides)
             configure(fresh.log.level, fresh.log.format)
             app.take_config(fresh)
 

@@ -70,6 +70,8 @@ def _read_file(file: Path) -> dict[str, Any]:
     try:
         with file.open("rb") as opened:
             return tomllib.load(opened)
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} is not UTF-8 text.", problems=[("", str(error))]) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file} is not TOML.", problems=[("", str(error))]) from None
     except OSError as error:

@@ -40,15 +40,19 @@ class Queueing:
 
     # Reading --------------------------------------------------------------------------------------------------------
 
-    def due(self, now: datetime, limit: int = PAGE, aside: Iterable[str] = ()) -> list[SeenSchedule]:
+    def due(
+        self, now: datetime, limit: int = PAGE, aside: Iterable[str] = (), only: tuple[str, str] = ("", "")
+    ) -> list[SeenSchedule]:
         """
         Return up to *limit* active schedules of our types whose cursor is not after *now*, the earliest first.
 
-        Rows in *aside* (ids) are left out.
+        Rows in *aside* (ids) are left out; *only* limits it to a shop and a schedule id.
         """
         seen: list[SeenSchedule] = []
         for condition in self.not_after(now):
-            query = self._query(aside).where(condition).order_by(self.row.next_run_at).limit(limit)
+            query = (
+                self._query(aside).where(condition, *self._limited(only)).order_by(self.row.next_run_at).limit(limit)
+            )
             seen += self._read(query)
         return [item for item in seen if item.due_at is None or item.due_at <= now][:limit]
 
@@ -102,6 +106,11 @@ class Queueing:
     def _query(self, aside: Iterable[str]) -> Any:
         return schedule_query(self.engine.tables).where(self.ours, *self._without(aside))
 
+    def _limited(self, only: tuple[str, str]) -> list[Any]:
+        shop, schedule_id = only
+        named = [self.row.shop == shop] if shop else []
+        return [*named, self.row.id == schedule_id] if schedule_id else named
+
     def _without(self, aside: Iterable[str]) -> list[Any]:
         out = list(aside)
         return [self.row.id.not_in(out)] if out else []
@@ -132,7 +141,8 @@ class Queueing:
 
     def refuse(self, seen: SeenSchedule, now: datetime) -> bool:
         """Write a failed run for a schedule row that cannot be read, once for each of its cursors; True when new."""
-        key = f"at:{to_ms(seen.due_at)}" if seen.due_at else f"at:{seen.cursor}"[:64]
+        # A key of its own: when the row is corrected, the occurrence itself can still run.
+        key = f"refused:{to_ms(seen.due_at)}" if seen.due_at else f"refused:{seen.cursor}"[:64]
         due_at = to_ms(seen.due_at) if seen.due_at else to_ms(now)
         asked = asked_to_json(None, (), name=seen.name, owner="", zone="", deadline=0.0)
         at = to_ms(now)

@@ -90,7 +90,7 @@ def read_row(row: Mapping[str, Any], types: Mapping[str, str]) -> SeenSchedule:
         schedule = _schedule(row, due_at, types)
     except UsageError as error:
         return SeenSchedule(**seen, due_at=due_at, schedule=None, problem=error.message, problem_code=error.code)
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         problem = f"its row cannot be read: {error}"
         return SeenSchedule(**seen, due_at=due_at, schedule=None, problem=problem)
     return SeenSchedule(**seen, due_at=due_at, schedule=schedule)

@@ -102,11 +102,13 @@ def make_due(store: Store, count: int, repeat: int, due_at: datetime) -> None:
 def check(app: App) -> tuple[float, int]:
     """Make one check as the daemon's check does, without starting runs; return its milliseconds and the runs queued."""
     started, now = time.perf_counter(), datetime.now(UTC)
+    app.take_mode()
     app.planner.set_cursors(now, again=True)
     app.planner.find_edits(now)
     found = app.planner.queue_due(now)
     tell(found, app.mode)
     app.store.mending.wake()
+    app.store.mending.shorten_waits(app.config.retry.cap)
     return (time.perf_counter() - started) * 1000, found.queued
 
 

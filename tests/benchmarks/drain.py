@@ -3,17 +3,13 @@ Runs per second: 10,000 due no-op runs over 1,000 shops, drained by one process,
 
 Beside it, in the same run, two bare programs that make the same commits without any safety (no lease, no fence, no
 nouns): a plain Peewee loop, the peer that counts, and the driver alone with constant SQL, the floor under both.
-``python -m tests.benchmarks.drain [--url postgresql://…] [--synchronous NORMAL] [--json]``
 """
 
-import argparse
-import json
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from peewee import SQL
 
@@ -21,7 +17,9 @@ from scheduler_daemon import timetable
 from scheduler_daemon.lib.clock import to_ms
 from scheduler_daemon.model import Lease, Outcome, Recurrence, Report, RuleKind, RunStatus, Schedule
 from scheduler_daemon.store import Store, read_url
-from scheduler_daemon.store.drivers import peewee
+from tests.benchmarks.measured import Row
+from tests.benchmarks.processes import postgres
+from tests.servers import new_database
 
 RUNS, SHOPS = 10_000, 1_000
 DONE = Outcome(RunStatus.SUCCEEDED)
@@ -127,10 +125,23 @@ def again(store: Store) -> None:
     store.engine.write("UPDATE {ours}scheduler_run SET status = 'queued', finished_at = NULL, attempt = 0")
 
 
-def measure(url: str, synchronous: str, workers: int) -> dict[str, Any]:
-    """Measure one database."""
-    types = {"orders": "orders"}
-    with Store(read_url(url), types=types, create=True, synchronous=synchronous) as store:
+def measure(quick: bool) -> list[Row]:
+    """Measure SQLite as shipped and with NORMAL, and PostgreSQL with durable commits."""
+    del quick
+    rows = []
+    for mode in ("FULL", "NORMAL"):
+        with tempfile.TemporaryDirectory() as folder:
+            rows += one_database(f"sqlite://{Path(folder) / 'b.db'}", mode)
+    with postgres() as server:
+        if server is None:
+            return [*rows, Row("postgres", beside="no PostgreSQL server is installed")]
+        with new_database(server) as url:
+            return rows + one_database(url, "FULL")
+
+
+def one_database(url: str, synchronous: str, workers: int = 8) -> list[Row]:
+    """Measure one database: ours, then the two bare programs on the same rows."""
+    with Store(read_url(url), types={"orders": "orders"}, create=True, synchronous=synchronous) as store:
         fill(store)
         queued = queue(store)
         count, took = drain(store, workers)
@@ -138,45 +149,10 @@ def measure(url: str, synchronous: str, workers: int) -> dict[str, Any]:
         peer = bare_peewee(store)
         again(store)
         driver = bare_sql(store)
-        name = "postgres" if not store.engine.is_sqlite else f"sqlite {synchronous}"
+        name = f"sqlite {synchronous}" if store.engine.is_sqlite else store.engine.kind
     rate = count / took
-    return {
-        "database": name,
-        "runs": count,
-        "queue_seconds": round(queued, 2),
-        "runs_per_second": round(rate),
-        "limit": LIMITS[name],
-        "bare_peewee_per_second": round(peer),
-        "share_of_bare_peewee": round(rate / peer, 2),
-        "limit_of_share": 0.6,
-        "bare_sql_per_second": round(driver),
-        "share_of_bare_sql": round(rate / driver, 2),
-        "reached": rate >= LIMITS[name] and rate >= 0.6 * peer,
-    }
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--url", default="")
-    parser.add_argument("--synchronous", default="", choices=["", "FULL", "NORMAL"])
-    parser.add_argument("--workers", type=int, default=8)
-    parser.add_argument("--json", action="store_true")
-    args = parser.parse_args()
-    found = []
-    if args.url.startswith("postgres"):
-        peewee("postgres")
-        found.append(measure(args.url, "FULL", args.workers))
-    else:
-        for mode in [args.synchronous] if args.synchronous else ["FULL", "NORMAL"]:
-            with tempfile.TemporaryDirectory() as folder:
-                found.append(measure(f"sqlite://{Path(folder) / 'b.db'}", mode, args.workers))
-    if args.json:
-        print(json.dumps(found))
-        return
-    for row in found:
-        print("  ".join(f"{key}={value}" for key, value in row.items()))
-
-
-if __name__ == "__main__":
-    main()
+    peers = f"bare Peewee {peer:,.0f}/s, driver alone {driver:,.0f}/s ({rate / driver:.2f} x); queued in {queued:.1f} s"
+    return [
+        Row(f"{name}: {count:,} runs drained", rate, "runs/s", LIMITS.get(name), True, peers),
+        Row(f"{name}: share of the bare Peewee program", rate / peer, "x", 0.6, True),
+    ]
