@@ -17,7 +17,9 @@ from tests.benchmarks.measured import Row
 NAMES = {
     "drain": "runs per second of one process",
     "check": "a check over 1,000,000 schedules",
+    "punctual": "from due moment to start, idle and under load",
     "calls": "2,000 runs of one HTTP call",
+    "fetch": "100,000 orders page by page",
     "render": "100,000 rows to CSV and XLSX",
     "start": "start-up, idle daemon, demo",
 }
