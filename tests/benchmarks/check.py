@@ -26,7 +26,7 @@ from scheduler_daemon.lib.zones import find_zone
 from scheduler_daemon.logs import configure
 from scheduler_daemon.model import Recurrence, RuleKind
 from scheduler_daemon.recurrence import rule_hash, to_json
-from scheduler_daemon.snapshot import Observer
+from scheduler_daemon.snapshot import Observer, Tick
 from scheduler_daemon.store import Store
 from scheduler_daemon.tick import tell
 from scheduler_daemon.timetable import first_after
@@ -133,7 +133,7 @@ def main(url: str, count: int, repeats: int) -> None:
                     raise RuntimeError(f"{queued} of {DUE} due schedules were queued")
                 took.append(ms)
             started = time.perf_counter()
-            observer.count(datetime.now(UTC), force=True)
+            observer.count(datetime.now(UTC), Tick(delivery_mode=app.mode), force=True)
             counting = (time.perf_counter() - started) * 1000
             app.close()
     status = Path("/proc/self/status").read_text(encoding="ascii")

@@ -60,12 +60,12 @@ def _fetch(root: Path, base_url: str, tokens: Mapping[str, str], orders: int) ->
     url = f"sqlite://{root / 'scheduler.db'}"
     now = datetime.now(UTC)
     first, last = now - timedelta(days=DAYS + 2), now + timedelta(days=1)
-    span = {"period": "custom", "period_from": f"{first:%Y-%m-%d}", "period_to": f"{last:%Y-%m-%d}"}
+    span = ("custom", f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}")
     rule, to = Recurrence(RuleKind.DAILY, time="08:00"), (Recipient("folder", "folder"),)
     due = now - timedelta(seconds=1)
     with open_own(url) as store:
         add_shops(store, tokens)
-        report = Report("orders", "All orders", "csv", **span)
+        report = Report("orders", "All orders", "csv", *span)
         store.schedules.add(Schedule("s1", SHOP, report.title, report, rule, "UTC", to, next_due_at=due), now)
         emptied = _empty(server, base_url, tokens[SHOP])
         before = len(_log(server))

@@ -92,10 +92,10 @@ def _idle(store: Store, seconds: int) -> list[float]:
 def _loaded(store: Store) -> tuple[list[float], list[float]]:
     """Return how late the small reports start while the big ones are fetched, and while they are rendered."""
     first, last = datetime.now(UTC) - timedelta(days=DAYS + 2), datetime.now(UTC) + timedelta(days=1)
-    span = {"period": "custom", "period_from": f"{first:%Y-%m-%d}", "period_to": f"{last:%Y-%m-%d}"}
+    span = ("custom", f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}")
     begin, made, until = datetime.now(UTC) + timedelta(seconds=3), 0, time.monotonic() + PATIENCE
     for number, shop in enumerate(BIG):
-        _add(store, f"big{number}", shop, begin, Report("orders", "All orders", "xlsx", **span))
+        _add(store, f"big{number}", shop, begin, Report("orders", "All orders", "xlsx", *span))
     while [run.status.final for run in _bigs(store)] != [True] * len(BIG):
         # The small ones are written a few seconds ahead: how many are needed nobody knows before.
         ahead = int((datetime.now(UTC) + timedelta(seconds=5) - begin) / GAP)
@@ -158,8 +158,8 @@ def _peer(seconds: int, rows: int) -> "list[float] | str":
 def peer(seconds: int, rows: int) -> "list[float] | str":
     """Run APScheduler in this process for *seconds*, or until four workbooks of *rows* rows are written."""
     try:
-        from apscheduler.executors.pool import ThreadPoolExecutor
-        from apscheduler.schedulers.background import BackgroundScheduler
+        from apscheduler.executors.pool import ThreadPoolExecutor  # type: ignore[import-untyped]
+        from apscheduler.schedulers.background import BackgroundScheduler  # type: ignore[import-untyped]
     except ImportError:
         return "peer not installed: pip install 'apscheduler<4'"
     cells = ready(invented(rows)) if rows else []

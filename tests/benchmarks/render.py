@@ -56,10 +56,10 @@ def invented(count: int) -> list[list[Any]]:
 def table(rows: Any, count: int) -> Table:
     """Return *rows* as a fetched table."""
     period = Period("custom", START, START + timedelta(days=31), ZONE)
-    facts = {"title": "Orders", "report_type": "orders", "shop": "a.myshopify.com", "shop_name": "A"}
+    names = ("Orders", "orders", "a.myshopify.com", "A")
     totals = dict.fromkeys(MONEY, "1.00")
     about = About(
-        **facts, period=period, zone=ZONE, currency="EUR", due_at=START, made_at=START, row_count=count, totals=totals
+        *names, period, ZONE, currency="EUR", due_at=START, made_at=START, row_count=count, totals=totals
     )
     return Table(COLUMNS, rows, about)
 

@@ -75,7 +75,7 @@ def _starts(root: Path, environ: Mapping[str, str], repeats: int) -> list[Row]:
 
 
 def _idle(root: Path, environ: Mapping[str, str], seconds: float) -> list[Row]:
-    with daemon(root, environ | {"SCHEDULER_DAEMON__START_DELAY": "100ms"}) as process:
+    with daemon(root, {**environ, "SCHEDULER_DAEMON__START_DELAY": "100ms"}) as process:
         log = root / "daemon.log"
         wait_for(lambda: "check_idle" in log.read_text(encoding="utf-8"), "the first check", 30)
         time.sleep(2)

@@ -1,0 +1,320 @@
+"""What goes wrong in a sitting: drawn from a seed, struck, healed, and written down with its window."""
+
+import json
+import random
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from .databases import Base, Sql
+from .fleet import LEASE, Node
+from .workbench import NAMES
+from .world import MOODS, World, wall
+
+#: How often each fault of the daemons and the database is drawn.
+WEIGHTS = {
+    "kill": 5,
+    "kill_at": 9,
+    "freeze": 4,
+    "freeze_at": 6,
+    "term": 2,
+    "cut": 2,
+    "restart_server": 1,
+    "lock": 1,
+    "state_readonly": 1,
+    "state_full": 1,
+    "spool_full": 1,
+    "database_full": 1,
+}
+COUNTED = ("kill", "kill_at", "freeze", "freeze_at")
+#: What the API may do to the next answers of a shop.
+API = (
+    *("slow", "dripping", "cut_off", "html", "empty", "reset", "lost", "429", "500", "503", "throttled"),
+    *("errors_list", "no_data", "redirect", "slow", "429", "502"),
+)
+RUNNING = """
+SELECT r.id, r.shop FROM {s}scheduler_run r JOIN {s}scheduler_shop s ON s.shop = r.shop AND s.fence = r.fence
+WHERE r.status = 'running' AND s.holder LIKE ?"""
+
+
+class FaultLog:
+    """Every fault with its window, as JSON lines; moments are milliseconds since 1970."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[dict[str, Any]] = []
+        self._lock = threading.Lock()
+
+    def add(self, kind: str, begun: int, **facts: Any) -> dict[str, Any]:
+        """Write down one fault that is over now, or will be at *until*."""
+        row = {"kind": kind, "begun": begun, "until": facts.pop("until", wall()), **facts}
+        with self._lock:
+            self.rows.append(row)
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+        return row
+
+    def of(self, *kinds: str) -> list[dict[str, Any]]:
+        """Return the faults of these kinds."""
+        return [row for row in self.rows if row["kind"] in kinds]
+
+
+class Nemesis:
+    """Strikes until *kills* kills and freezes were made."""
+
+    def __init__(
+        self,
+        base: Base,
+        nodes: Sequence[Node],
+        log: FaultLog,
+        seed: int,
+        *,
+        faults: Sequence[str] = (),
+        points: Sequence[str] = (),
+        mounts: bool = False,
+    ) -> None:
+        self.base, self.nodes, self.log = base, list(nodes), log
+        self.random = random.Random(seed)
+        self.sql = Sql(base)
+        self.points = tuple(points) or NAMES
+        wanted = {name: weight for name, weight in WEIGHTS.items() if not faults or name in faults}
+        for name in ("state_readonly", "state_full", "spool_full", "database_full"):
+            if not mounts or (name == "database_full" and base.kind != "sqlite"):
+                wanted.pop(name, None)
+        for name in ("cut", "restart_server") if base.kind == "sqlite" else ("lock",):
+            wanted.pop(name, None)
+        self.faults = wanted
+        self.struck = 0
+        #: Daemons that may be killed: the first is kept alive, so that its memory can be watched.
+        self.mortal = self.nodes[1:] or self.nodes
+
+    def strike(self, kills: int, tell: Callable[[str], None]) -> None:
+        """Strike until *kills* kills and freezes were made, or as many faults where none of them counts."""
+        rounds = 0
+        while self.struck < kills and rounds < 20 * kills:
+            rounds += 1
+            kind = self.random.choices(list(self.faults), list(self.faults.values()))[0]
+            getattr(self, f"_{kind}")()
+            if kind in COUNTED or not set(COUNTED) & set(self.faults):
+                self.struck += 1
+                if self.struck % 20 == 0:
+                    tell(f"{self.struck} kills and freezes")
+            time.sleep(self.random.uniform(0.05, 0.8))
+
+    def _victim(self, nodes: Sequence[Node]) -> Node:
+        alive = [node for node in nodes if node.alive()]
+        return self.random.choice(alive or list(nodes))
+
+    # The daemons ----------------------------------------------------------------------------------------------------
+
+    def _held(self, node: Node) -> list[list[str]]:
+        """Return the runs and shops that the dead process of *node* had at work."""
+        with suppress(Exception):
+            return [list(row) for row in self.sql.once(RUNNING, (f"%:{node.pids[-1]}:%",))[0]]
+        return []
+
+    def _after_kill(self, node: Node, at: int, kind: str, point: str) -> None:
+        held = self._held(node)
+        measured = bool(held) and self.random.random() < 0.6
+        if measured:
+            time.sleep(LEASE + 2.5)
+        else:
+            time.sleep(self.random.uniform(0.0, 0.6))
+        self.log.add(kind, at, node=node.number, point=point, held=held, measured=measured)
+        node.start()
+
+    def _kill(self) -> None:
+        node = self._victim(self.mortal)
+        if not node.alive():
+            node.start()
+            return
+        self._after_kill(node, node.kill(), "kill", "")
+
+    def _kill_at(self) -> None:
+        node, point = self._victim(self.mortal), self.random.choice(self.points)
+        node.arm(point, signal.SIGKILL)
+        hit = node.sprung(point, 3.0)
+        if hit and node.process is not None:
+            node.process.wait()
+        self._after_kill(node, node.kill(), "kill", point if hit else "")
+
+    def _freeze(self) -> None:
+        chosen = self.random.sample(self.nodes, 2 if len(self.nodes) > 2 and self.random.random() < 0.3 else 1)
+        begun = wall()
+        for node in chosen:
+            node.send(signal.SIGSTOP)
+        self._thaw(chosen, begun, "")
+
+    def _freeze_at(self) -> None:
+        node, point = self._victim(self.nodes), self.random.choice(self.points)
+        node.arm(point, signal.SIGSTOP)
+        hit = node.sprung(point, 3.0)
+        begun = wall()
+        node.send(signal.SIGSTOP)
+        self._thaw([node], begun, point if hit else "")
+
+    def _thaw(self, nodes: Sequence[Node], begun: int, point: str) -> None:
+        time.sleep(LEASE * self.random.uniform(1.1, 2.0))
+        for node in nodes:
+            woken = node.send(signal.SIGCONT)
+            self.log.add("freeze", begun, node=node.number, point=point, until=woken)
+
+    def _term(self) -> None:
+        node = self._victim(self.mortal)
+        begun = node.send(signal.SIGTERM)
+        assert node.process is not None
+        code: int | None = None
+        with suppress(subprocess.TimeoutExpired):
+            code = node.process.wait(20)
+        if code is None:
+            node.kill()
+        pid = node.pids[-1]
+        ended = wall()
+        time.sleep(self.random.choice((0.0, 2.5)))
+        self.log.add("term", begun, node=node.number, pid=pid, code=code, until=ended)
+        node.start()
+
+    # The database ---------------------------------------------------------------------------------------------------
+
+    def _cut(self) -> None:
+        begun = wall()
+        with suppress(Exception):
+            self.log.add("cut", begun, count=self.base.cut(self.sql))
+
+    def _restart_server(self) -> None:
+        begun = wall()
+        assert self.base.server is not None
+        self.base.server.restart()
+        self.log.add("restart_server", begun)
+
+    def _lock(self) -> None:
+        begun = wall()
+        seconds = self.random.choice((1.0, 2.0, 4.0, 8.0))
+        with self.base.locked():
+            time.sleep(seconds)
+        self.log.add("lock", begun, seconds=seconds)
+
+    # The disk -------------------------------------------------------------------------------------------------------
+
+    def _state_readonly(self) -> None:
+        self._covered(self._victim(self.nodes).state_folder, "ro,size=64k", "state_readonly")
+
+    def _state_full(self) -> None:
+        self._covered(self._victim(self.nodes).state_folder, "nr_inodes=1", "state_full")
+
+    def _spool_full(self) -> None:
+        self._covered(self.nodes[0].folder / "spool", "size=1m", "spool_full")
+
+    def _covered(self, folder: Path, options: str, kind: str) -> None:
+        """Lay an unusable file system over *folder* for a while."""
+        begun = wall()
+        with covered(folder, options):
+            time.sleep(self.random.uniform(1.0, 3.0))
+        self.log.add(kind, begun)
+
+    def _database_full(self) -> None:
+        begun = wall()
+        ballast = Path(self.base.path).with_name("ballast")
+        with suppress(OSError), ballast.open("wb", buffering=0) as file:
+            while True:
+                file.write(b"\0" * 65536)
+        time.sleep(self.random.uniform(0.5, 3.0))
+        ballast.unlink(missing_ok=True)
+        self.log.add("database_full", begun)
+
+
+class covered:  # noqa: N801 (a context manager)
+    """A tmpfs over a folder; taken away even where something has it open."""
+
+    def __init__(self, folder: Path, options: str) -> None:
+        self.folder, self.options = folder, options
+
+    def __enter__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        words = ["mount", "-t", "tmpfs", "-o", self.options, "none", str(self.folder)]
+        subprocess.run(words, check=True, capture_output=True)
+
+    def __exit__(self, *_: object) -> None:
+        subprocess.run(["umount", "-l", str(self.folder)], check=True, capture_output=True)
+
+
+def may_mount(folder: Path) -> bool:
+    """Whether this machine lets us lay file systems over folders."""
+    try:
+        with covered(folder / "probe", "size=64k"):
+            return True
+    except (OSError, subprocess.CalledProcessError):
+        return False
+
+
+class Weather(threading.Thread):
+    """Bad days of the API and of the mail server, beside everything else."""
+
+    def __init__(self, world: World, log: FaultLog, seed: int, every: float = 1.0) -> None:
+        super().__init__(name="weather", daemon=True)
+        self.world, self.log, self.every = world, log, every
+        self.random = random.Random(seed)
+        self.stopped = threading.Event()
+
+    def run(self) -> None:
+        """Let it rain until told to stop; then all is well again."""
+        while not self.stopped.wait(self.random.expovariate(1 / self.every)):
+            if self.random.random() < 0.7:
+                self._api()
+            else:
+                self._mail()
+        self.world.post.mood = ""
+        for shop in self.world.shops.values():
+            with shop.lock:
+                shop.bad_days.clear()
+
+    def _api(self) -> None:
+        shop = self.random.choice(list(self.world.shops.values()))
+        faults = [
+            {"fault": self.random.choice(API), "seconds": round(self.random.uniform(0.3, 4.0), 1)}
+            for _ in range(self.random.randrange(1, 4))
+        ]
+        shop.script(faults)
+        self.log.add("api", wall(), shop=shop.domain, faults=[item["fault"] for item in faults])
+
+    def _mail(self) -> None:
+        begun = wall()
+        mood = self.random.choice(list(MOODS))
+        self.world.post.mood = mood
+        self.stopped.wait(self.random.uniform(0.3, 1.5))
+        self.world.post.mood = ""
+        self.log.add(f"smtp_{mood}", begun)
+
+
+class Watcher(threading.Thread):
+    """Looks at the shops' leases ten times a second and keeps each change, with the database's own moment."""
+
+    def __init__(self, base: Base, nodes: Sequence[Node]) -> None:
+        super().__init__(name="watcher", daemon=True)
+        self.sql, self.nodes = Sql(base), nodes
+        self.stopped = threading.Event()
+        #: By shop: (moment, fence, holder, next_work_at) at each change, in order.
+        self.changes: dict[str, list[tuple[int, int, str, int]]] = {}
+        #: (moment, KiB, descriptors, threads) of the daemon that is never killed.
+        self.usage: list[tuple[int, int, int, int]] = []
+
+    def run(self) -> None:
+        """Look until told to stop."""
+        looks = 0
+        while not self.stopped.wait(0.1):
+            with suppress(Exception):
+                rows, _ = self.sql.once("SELECT shop, fence, holder, next_work_at, {now} FROM {s}scheduler_shop")
+                for shop, fence, holder, work, at in rows:
+                    known = self.changes.setdefault(shop, [])
+                    if not known or known[-1][1:3] != (fence, holder or ""):
+                        known.append((int(at), int(fence), holder or "", int(work)))
+            looks += 1
+            if looks % 20 == 0:
+                with suppress(Exception):
+                    self.usage.append((wall(), *self.nodes[0].usage()))
+        self.sql.close()

@@ -1,0 +1,219 @@
+"""One sitting: a database, daemons, the app, faults; then healing, one clean daemon, and the oracle's verdict."""
+
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .app import App, wait_for_cursors
+from .databases import Base, Sql, open_base, wait_until
+from .fleet import Node
+from .mutants import Mutant
+from .nemesis import FaultLog, Nemesis, Watcher, Weather, covered, may_mount
+from .oracle import Oracle, Tell, Verdict
+from .workbench import build
+from .world import World, wall
+
+#: Seconds after the last fault within which every row must be final.
+SETTLE = 60.0
+OPEN = "SELECT COUNT(*) FROM {s}scheduler_run WHERE status IN ('queued', 'running')"
+
+
+@dataclass(slots=True)
+class Order:
+    """What a sitting is to be."""
+
+    kind: str
+    seed: int
+    kills: int
+    #: Where it keeps its files; empty or not there.
+    folder: Path
+    #: 0 lets the seed choose 2 to 4.
+    daemons: int = 0
+    shops: int = 16
+    #: Writes of the app each second.
+    rate: float = 14.0
+    mutant: Mutant | None = None
+    #: Whether API and mail have bad days.
+    weather: bool = True
+    #: Whether file systems may be laid over folders (root only).
+    mounts: bool = True
+    #: Faults to draw from; all where empty.
+    faults: tuple[str, ...] = ()
+    points: tuple[str, ...] = ()
+    #: Seconds that a sitting without kills lasts.
+    seconds: float = 0.0
+    #: Whether the daemons share only the work of foreign moments (for mutants), or rules too.
+    rules: bool = True
+    tell: Tell = field(default=print)
+
+
+def sit(order: Order) -> Verdict:
+    """Run one sitting; return the verdict."""
+    order.folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        return _Sitting(order, stack).run()
+
+
+class _Sitting:
+    def __init__(self, order: Order, stack: ExitStack) -> None:
+        self.order = order
+        self.random = random.Random(order.seed)
+        mutant = order.mutant
+        path = build(order.folder / "package", changes=mutant.changes if mutant else ())
+        count = order.daemons or self.random.choice((2, 3, 3, 4))
+        self.mounts = order.mounts and may_mount(order.folder)
+        data = order.folder / "data"
+        data.mkdir(exist_ok=True)
+        if self.mounts and order.kind == "sqlite":
+            stack.enter_context(covered(data, "size=160m"))
+        self.base: Base = stack.enter_context(open_base(order.kind, data))
+        domains = [f"shop{number:02}.myshopify.com" for number in range(order.shops)]
+        # One door more than daemons: the clean daemon at the end has a number of its own.
+        self.world = stack.enter_context(World(domains, count + 1))
+        environ = mutant.environ if mutant else {}
+        self.nodes = [
+            Node(number, order.folder / "place", self.base.url, self.world, path, environ.get(number, {}))
+            for number in range(count + 1)
+        ]
+        stack.enter_context(_ended(self.nodes))
+        self.log = FaultLog(order.folder / "faults.jsonl")
+        self.app = App(self.base, self.world, order.seed + 1, order.rate, rules=order.rules)
+        self.watch = Watcher(self.base, self.nodes)
+        self.sql = Sql(self.base)
+
+    def run(self) -> Verdict:
+        """Start, strike, heal, judge."""
+        clean, working = self.nodes[-1], self.nodes[:-1]
+        working[0].start()
+        working[0].wait_ready()
+        started = wall()
+        self.app.fill()
+        for node in working[1:]:
+            node.start()
+        wait_for_cursors(self.app, 30)
+        for node in working:
+            node.wait_ready()
+        self.order.tell(f"{len(working)} daemons, {len(self.app.planned)} schedules, {self.order.kind}")
+        self.watch.start()
+        self.app.start()
+        self._storm(working)
+        settled = self._settle(working)
+        calm = self._calm(clean)
+        ended = wall()
+        self._stop(self.watch)
+        oracle = Oracle(self.sql, self.app, self.world, self.nodes, self.log, self.watch)
+        verdict = oracle.judge(started, ended)
+        verdict.check("settled", [] if settled < SETTLE else [f"after {settled:.0f} s"])
+        verdict.check("calm_after_the_storm", calm)
+        verdict.check("nothing_left", self._left())
+        verdict.check("the_app_wrote", [self.app.trouble] if self.app.trouble else [])
+        figures: dict[str, Any] = {"daemons": len(working), "seconds": round((ended - started) / 1000)}
+        verdict.figures |= figures | {"settled_s": round(settled, 1), "node_rows": self._node_rows()}
+        return verdict
+
+    def _storm(self, working: list[Node]) -> None:
+        order, mutant = self.order, self.order.mutant
+        weather = Weather(self.world, self.log, order.seed + 2)
+        if order.weather:
+            weather.start()
+        faults = (mutant.faults if mutant else ()) or order.faults
+        points = (mutant.points if mutant else ()) or order.points
+        with suppress(ZeroDivisionError):
+            time.sleep(1.0)
+            if order.kills and (faults or mutant is None):
+                settings = {"faults": faults, "points": points, "mounts": self.mounts}
+                nemesis = Nemesis(self.base, working, self.log, order.seed + 3, **settings)  # type: ignore[arg-type]
+                nemesis.strike(order.kills, order.tell)
+        time.sleep(order.seconds)
+        self._stop(self.app)
+        weather.stopped.set()
+        if order.weather:
+            weather.join()
+
+    def _stop(self, thread: "threading.Thread") -> None:
+        thread.stopped.set()  # type: ignore[attr-defined]
+        thread.join()
+
+    def _settle(self, working: list[Node]) -> float:
+        """Heal; return the seconds until every row was final."""
+        for node in working:
+            node.disarm()
+            node.send(signal.SIGCONT)
+            if not node.alive():
+                node.start()
+        begun = time.monotonic()
+        with suppress(TimeoutError):
+            wait_until(self._quiet, SETTLE)
+        took = time.monotonic() - begun
+        for node in working:
+            node.send(signal.SIGTERM)
+        for node in working:
+            if node.process is not None:
+                with suppress(Exception):
+                    node.process.wait(20)
+                if node.alive():
+                    node.kill()
+        return took
+
+    def _quiet(self) -> bool:
+        if self.sql.ask(OPEN)[0][0]:
+            return False
+        rows = self.sql.ask('SELECT "nextRunAt" FROM "ReportSchedule" WHERE "nextRunAt" IS NOT NULL')
+        from .app import _ms
+
+        return all(_ms(row[0]) > wall() for row in rows)
+
+    def _calm(self, clean: Node) -> list[str]:
+        """Start one clean daemon and let it do ordinary work; return what did not go well at once."""
+        clean.start()
+        clean.wait_ready()
+        time.sleep(1.0)
+        with suppress(TimeoutError):
+            wait_until(self._quiet, SETTLE)
+        since = self.sql.ask("SELECT {now}")[0][0]
+        foreign = [item for item in self.app.planned.values() if item.kind == "foreign"][:20]
+        for item in foreign:
+            item.last = 0
+            rows = self.sql.ask('SELECT "nextRunAt" FROM "ReportSchedule" WHERE "id" = ?', (item.id,))
+            self.app.write(item, rows[0][0])
+        time.sleep(1.0)
+        with suppress(TimeoutError):
+            wait_until(self._quiet, SETTLE)
+        sql = "SELECT schedule_id, status, attempt, error FROM {s}scheduler_run WHERE queued_at >= ?"
+        rows = self.sql.ask(sql, (since,))
+        good = ("succeeded", "partial")
+        wrong = [str(row) for row in rows if row[1] not in good or row[2] != 1]
+        clean.send(signal.SIGTERM)
+        if clean.process is not None:
+            with suppress(Exception):
+                clean.process.wait(20)
+        return wrong + ([] if len(rows) >= len(foreign) else [f"{len(rows)} rows for {len(foreign)} moments"])
+
+    def _left(self) -> list[str]:
+        place = self.order.folder / "place"
+        files = [*place.rglob(".making*"), *place.rglob("*.part"), *place.rglob(".state.json-*")]
+        found = [str(path.relative_to(place)) for path in files]
+        found += [
+            f"lease: {row}" for row in self.sql.ask("SELECT shop, holder FROM {s}scheduler_shop WHERE holder <> ''")
+        ]
+        return found
+
+    def _node_rows(self) -> int:
+        return int(self.sql.ask("SELECT COUNT(*) FROM {s}scheduler_node")[0][0])
+
+
+@contextmanager
+def _ended(nodes: list[Node]) -> Iterator[None]:
+    """Whatever happens, no daemon outlives the sitting."""
+    try:
+        yield
+    finally:
+        for node in nodes:
+            if node.alive():
+                node.kill()
