@@ -58,9 +58,7 @@ def table(rows: Any, count: int) -> Table:
     period = Period("custom", START, START + timedelta(days=31), ZONE)
     names = ("Orders", "orders", "a.myshopify.com", "A")
     totals = dict.fromkeys(MONEY, "1.00")
-    about = About(
-        *names, period, ZONE, currency="EUR", due_at=START, made_at=START, row_count=count, totals=totals
-    )
+    about = About(*names, period, ZONE, currency="EUR", due_at=START, made_at=START, row_count=count, totals=totals)
     return Table(COLUMNS, rows, about)
 
 
