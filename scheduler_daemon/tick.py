@@ -118,6 +118,12 @@ class Planner:
                 moved += 1
         return moved
 
+    def _is_ours(self, seen: SeenSchedule) -> bool:
+        """Whether a schedule is active, has a cursor, and is of a type of ours."""
+        schedule = seen.schedule
+        ours = schedule is not None and schedule.report.type in self.store.queueing.types.values()
+        return ours and schedule is not None and schedule.active and seen.due_at is not None
+
     def find_edits(self, now: datetime) -> int:
         """Plan anew schedules whose rule was edited while their cursor is still ours; one slice a check."""
         if self.mode == "hold":
@@ -129,7 +135,7 @@ class Planner:
             self.store.notebook.remember(EDITS, end)
         moved = 0
         for seen in part:
-            if seen.schedule is not None and timetable.is_stale(seen.schedule, seen.shop_zone):
+            if self._is_ours(seen) and seen.schedule and timetable.is_stale(seen.schedule, seen.shop_zone):
                 plan = timetable.plan(seen.schedule, now, shop_zone=seen.shop_zone)
                 self.store.queueing.queue([(seen, plan)], now)
                 moved += 1

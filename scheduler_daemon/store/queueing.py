@@ -83,9 +83,14 @@ class Queueing:
         return self._read(self._query(aside).where(self.row.next_run_at.is_null()).limit(limit))
 
     def slice(self, after_id: str, limit: int) -> list[SeenSchedule]:
-        """Return active schedules of ours by id behind *after_id*: the search for edited rules goes round in slices."""
-        beyond = (self.row.id > after_id) & self.row.next_run_at.is_null(False)
-        return self._read(self._query(()).where(beyond).order_by(self.row.id).limit(limit))
+        """
+        Return schedules by id behind *after_id*, of any type and switch: the search for edited rules goes round.
+
+        What is not ours is left out by whoever asks: with these conditions SQLite would walk its index of cursors and
+        sort the whole table (230 ms for 100,000 rows).
+        """
+        query = schedule_query(self.engine.tables).where(self.row.id > after_id)
+        return self._read(query.order_by(self.row.id).limit(limit))
 
     def count_due(self, now: datetime) -> int:
         """Return how many active schedules of ours are due and not queued, counted up to `PAGE`."""

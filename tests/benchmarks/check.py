@@ -120,7 +120,7 @@ def main(url: str, count: int, repeats: int) -> None:
         configure("error", "json")
         with open_store(config) as store:
             app = build(config, store, lambda: None, remember=False)
-            observer = Observer(config, store, "daemon", app.mode, datetime.now(UTC))
+            observer = Observer(config, store, "daemon", datetime.now(UTC))
             due_at = first_after(RULE, find_zone(ZONE), datetime.now(UTC) - timedelta(days=1))
             assert due_at is not None
             check(app)
