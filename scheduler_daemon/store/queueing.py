@@ -75,7 +75,10 @@ class Queueing:
         found: list[datetime] = []
         for stretch in stretches:
             query = self.row.select(cursor).where(self.ours, stretch, *self._without(aside))
-            found += [_moment_or_now(value) for (value,) in self.engine.fetch(query.order_by(cursor).limit(1))]
+            for (value,) in self.engine.fetch(query.order_by(cursor).limit(1)):
+                # One that holds no moment and lies behind now would make the loop spin; those before now are `due`.
+                moment = _moment_or_now(value)
+                found += [moment] if moment > from_ms(0) else []
         return min(found, default=None)
 
     def without_cursor(self, limit: int = PAGE, aside: Iterable[str] = ()) -> list[SeenSchedule]:
