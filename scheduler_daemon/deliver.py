@@ -1,6 +1,7 @@
 """From a finished file to its recipients, one row each; what may have gone out is never sent again in silence."""
 
 import random
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -10,6 +11,7 @@ from .config import Config
 from .errors import DeliveryError, RunError
 from .lib.clock import to_ms, utc_now
 from .lib.ids import new_ulid
+from .logs import say
 from .model import Delivery, DeliveryState, Outcome, Receipt, Recipient, ReportFile, Run, RunStatus
 from .retry import RetryPolicy, next_attempt_at
 from .store import Store
@@ -47,7 +49,7 @@ class Deliverer:
         at = to_ms(utc_now())
         # A millisecond apart, so that their ids keep the order of the recipients.
         rows = [new_delivery(run, to, at + number) for number, to in enumerate(self.recipients(run))]
-        self.store.corridor.publish(hold.lease, run, file, spool_path, rows)
+        hold.keep_trying(lambda: self.store.corridor.publish(hold.lease, run, file, spool_path, rows))
 
     def deliver(self, run: Run, file: ReportFile, hold: Hold) -> Outcome:
         """
@@ -77,7 +79,7 @@ class Deliverer:
         hold: Hold,
         channels: dict[str, Channel],
     ) -> None:
-        self.store.deliveries.begin(hold.lease, row)
+        hold.keep_trying(lambda: self.store.deliveries.begin(hold.lease, row))
         to = tuple(
             item.recipient for item in rows if item.recipient.channel == row.recipient.channel and item.copy == 0
         )
@@ -86,6 +88,11 @@ class Deliverer:
             receipt = self._channel(row.recipient.channel, channels).deliver(parcel, row.recipient, row.key)
         except DeliveryError as error:
             self._failed(row, error, hold)
+        except Exception as error:  # a defect: nobody knows whether it went out, and the others still get theirs
+            text = f"{type(error).__name__}: {error}"
+            say("shop_failed", "error", shop=run.shop, run=run.id, error=text, trace=traceback.format_exc())
+            message = "A defect of the scheduler; its log has the details."
+            self._failed(row, DeliveryError(message, code="internal", ambiguous=True), hold)
         else:
             self._delivered(row, receipt, hold)
 
@@ -102,12 +109,12 @@ class Deliverer:
         return channels[kind]
 
     def _delivered(self, row: Delivery, receipt: Receipt, hold: Hold) -> None:
-        self.store.deliveries.end(hold.lease, row, DeliveryState.DELIVERED, receipt=receipt)
+        hold.keep_trying(lambda: self.store.deliveries.end(hold.lease, row, DeliveryState.DELIVERED, receipt=receipt))
 
     def _failed(self, row: Delivery, error: DeliveryError, hold: Hold) -> None:
         told = (error.code, error.message)
         if error.ambiguous and self.config.delivery.on_unknown == "hold":
-            self.store.deliveries.end(hold.lease, row, DeliveryState.UNKNOWN, error=told)
+            hold.keep_trying(lambda: self.store.deliveries.end(hold.lease, row, DeliveryState.UNKNOWN, error=told))
             return
         again = next_attempt_at(
             self.policy,
@@ -118,7 +125,7 @@ class Deliverer:
             retry_after=error.retry_after,
         )
         state = DeliveryState.FAILED if again is None else DeliveryState.PENDING
-        self.store.deliveries.end(hold.lease, row, state, error=told, not_before=again)
+        hold.keep_trying(lambda: self.store.deliveries.end(hold.lease, row, state, error=told, not_before=again))
 
 
 def new_delivery(run: Run, recipient: Recipient, at: int, copy: int = 0) -> Delivery:

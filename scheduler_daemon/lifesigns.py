@@ -67,7 +67,7 @@ class LifeSigns:
             trouble = error.strerror or str(error)
             if trouble != self._trouble:
                 say("state_unwritable", "warning", error=trouble, file=str(self.state.path))
-            self._trouble = trouble
+            self._trouble, self.dirty = trouble, True
         else:
             self._trouble = ""
 

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from .channels import IDEMPOTENT, KINDS
 from .config import Config
@@ -95,13 +96,13 @@ class Performer:
             count += 1
             long = count >= self.config.daemon.max_per_claim or monotonic() - started > MOST_SECONDS
             go_on = not self.draining and not hold.abort.is_set() and not (long and self.others_wait)
-            following = self.store.corridor.finish(lease, run, outcome, go_on=go_on)
+            following = hold.keep_trying(partial(self.store.corridor.finish, lease, run, outcome, go_on=go_on))
             self._tell(run, outcome, tally)
             if outcome.status.final:
                 finished.append(run.schedule_id)
             self.ended.append(run.id)
             hold.run, run, hold.deadline = None, following, float("inf")
-        self.store.corridor.leave(lease, finished)
+        hold.keep_trying(partial(self.store.corridor.leave, lease, finished))
         if count:
             others = f", {tally['skipped']} skipped" if tally["skipped"] else ""
             say("shop_finished", shop=lease.shop, succeeded=tally["succeeded"], failed=tally["failed"], others=others)

@@ -10,13 +10,18 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
-from .errors import LeaseLost, RunError
+from .errors import LeaseLost, RunError, StoreError
 from .lib.clock import monotonic
 from .model import Lease, Run
 
 #: More threads than this that hang, and the process had better be started anew.
 MOST_LEAKED = 8
+#: Seconds between two tries of a write while the database does not answer.
+WRITE_AGAIN = 0.5
+
+Made = TypeVar("Made")
 
 
 class Stopped(RunError):
@@ -64,6 +69,22 @@ class Hold:
         while (left := until - monotonic()) > 0:
             self.abort.wait(min(left, 1.0))
             self.check()
+
+    def keep_trying(self, write: Callable[[], Made]) -> Made:
+        """
+        Return what *write* returns; where the database does not answer, try again as long as the shop is ours.
+
+        What an attempt has done outside must not be forgotten for a lock of a few seconds: a mail that went out would
+        be `unknown`. Raise LeaseLost, or the StoreError where waiting cannot cure it or the drain's time is over.
+        """
+        while True:
+            try:
+                return write()
+            except StoreError as error:
+                if not error.retryable or self.abort.wait(WRITE_AGAIN):
+                    raise
+            if monotonic() > self.valid_until:
+                raise LeaseLost(f"The lease on {self.lease.shop} ran out.")
 
 
 class ShopThreads:

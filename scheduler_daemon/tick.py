@@ -47,6 +47,9 @@ class Planner:
         """Queue the runs of everything due; *only* limits it to a shop and a schedule id. In mode hold, only count."""
         self._forget_aside(now)
         found = Found()
+        if self.mode != "hold" and only == ("", ""):
+            for item in self.store.queueing.strange(self.aside):
+                self._refuse(item, now, found)
         handled: set[tuple[str, object]] = set()
         while True:
             seen = self.store.queueing.due(now, aside=self.aside, only=only)

@@ -4,11 +4,10 @@ import click
 
 from ..app import delivery_mode, open_store
 from ..config import Config
-from ..errors import StoreError
 from ..lib.zones import zone_data
 from ..store import schema
 from ..store.engine import Engine
-from ..store.files import refuse_hidden
+from ..store.files import require_file
 from ..store.urls import read_url
 from .asking import announce
 from .context import Context
@@ -56,9 +55,7 @@ def _engine(config: Config) -> Engine:
     assert config.database.url is not None
     target = read_url(config.database.url.reveal(), config.source.parent if config.source else None)
     if target.path is not None:
-        refuse_hidden(target.path)
-    if target.path is not None and not target.path.exists():
-        raise StoreError(f"There is no database {target.path}.", hint="Run: scheduler init")
+        require_file(target.path)
     return Engine(target)
 
 
@@ -67,7 +64,7 @@ def _engine(config: Config) -> Engine:
 def upgrade(context: Context) -> None:
     """Bring the tables up to this version; the app's own are never touched."""
     config = context.config()
-    with open_store(config, create=True) as store:
+    with open_store(config) as store:
         if context.verbose:
             announce(config, store)
         found = schema.status(store.engine)

@@ -23,7 +23,7 @@ from ..sources import TYPES, open_source
 from ..sources.base import require_reach
 from ..spoken import read_words
 from ..store import Store
-from ..store.schedule_rows import check_zone
+from ..store.row_checks import check_zone
 from ..timetable import first_after, say_next, zone_of
 from .asking import can_ask, find_report, opened, read_domain, readable
 from .context import Context

@@ -15,7 +15,7 @@ from .corridor import Corridor
 from .deliveries import Deliveries
 from .engine import Engine
 from .faces import Faces, styles
-from .files import refuse_hidden
+from .files import require_file
 from .history import History
 from .invariants import Invariants
 from .leases import Leases
@@ -54,13 +54,8 @@ class Store:
 
         With *create* a missing SQLite file is made. With *upgrade* pending migrations run. Raise StoreError.
         """
-        if target.path is not None:
-            refuse_hidden(target.path)
-        if target.path is not None and not create and not target.path.exists():
-            raise StoreError(
-                f"There is no database {target.path}.",
-                hint="Run: scheduler init. Or name the right one: --config, database.url, the right user.",
-            )
+        if target.path is not None and not create:
+            require_file(target.path)
         self.target = target
         self.engine = Engine(target, synchronous=synchronous)
         try:

@@ -70,23 +70,6 @@ def _may_look(place: Path) -> bool:
     return True
 
 
-def refuse_hidden(path: Path) -> None:
-    """Raise StoreError `database_owner` where this user may not even look whether *path* is there."""
-    try:
-        path.exists()
-    except PermissionError:
-        folder = next(place for place in path.parents if _may_be_seen(place))
-        raise _not_ours(path, folder, folder.stat().st_uid) from None
-
-
-def _may_be_seen(folder: Path) -> bool:
-    try:
-        folder.stat()
-    except PermissionError:
-        return False
-    return True
-
-
 def own_or_new(path: Path) -> bool:
     """Whether *path* does not exist yet or is empty: then we make it, in our own journal mode."""
     return not path.exists() or path.stat().st_size == 0

@@ -54,6 +54,25 @@ def open_mysql(target: Target, **_: Any) -> Any:
     return module.MySQLDatabase(target.name, **target.server, **limits, **flags)
 
 
+def _any_moment() -> Any:
+    """
+    Return what reads PostgreSQL's timestamps, those outside Python's calendar ("infinity", BC) as text.
+
+    Else one such cursor would fail each query that meets it, and all reports of all shops would stand still.
+    """
+    from psycopg import DataError
+    from psycopg.types.datetime import TimestampLoader
+
+    class Loader(TimestampLoader):
+        def load(self, data: Any) -> Any:
+            try:
+                return super().load(data)
+            except DataError:
+                return bytes(data).decode()
+
+    return Loader
+
+
 OPENERS = {"sqlite": open_sqlite, "postgres": open_postgres, "mysql": open_mysql}
 
 
@@ -61,5 +80,7 @@ def prepare_connection(target: Target, connection: Any) -> None:
     """Tell a new *connection* what its URL cannot."""
     if target.pgbouncer:
         connection.prepare_threshold = None
+    if target.kind == "postgres":
+        connection.adapters.register_loader("timestamp", _any_moment())
     if target.kind == "mysql":
         connection.cursor().execute(READ_COMMITTED)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from ..lib.clock import from_ms, to_ms
+from ..lib.clock import to_ms
 from ..lib.ids import new_ulid
 from ..model import Occurrence, Plan, Schedule, Trigger
 from .engine import Engine
@@ -20,6 +20,8 @@ from .schedule_rows import SeenSchedule, read_row, schedule_query
 
 #: Rows read at once.
 PAGE = 1000
+#: Cursors that are no moments which may lie side by side before a check has set them aside.
+STRANGE = 20
 
 REFUSED = """
 INSERT INTO {ours}scheduler_run (id, schedule_id, shop, "trigger", occurrence_key, due_at, not_before, status,
@@ -75,11 +77,23 @@ class Queueing:
         found: list[datetime] = []
         for stretch in stretches:
             query = self.row.select(cursor).where(self.ours, stretch, *self._without(aside))
-            for (value,) in self.engine.fetch(query.order_by(cursor).limit(1)):
-                # One that holds no moment and lies behind now would make the loop spin; those before now are `due`.
-                moment = _moment_or_now(value)
-                found += [moment] if moment > from_ms(0) else []
+            values = self.engine.fetch(query.order_by(cursor).limit(STRANGE))
+            # One that holds no moment is passed over: `strange` finds those behind now, `due` those before.
+            found += [moment for (value,) in values if (moment := _moment(value)) is not None][:1]
         return min(found, default=None)
+
+    def strange(self, aside: Iterable[str] = ()) -> list[SeenSchedule]:
+        """
+        Return schedules of ours whose cursor is no moment and sorts behind all moments, a few at a time.
+
+        Microseconds, "soon", infinity: such a cursor never comes due, so nobody else would find it.
+        """
+        cursor = self.row.next_run_at
+        stretches = [cursor < "", cursor >= ""] if self.engine.is_sqlite else [cursor.is_null(False)]
+        seen: list[SeenSchedule] = []
+        for stretch in stretches:
+            seen += self._read(self._query(aside).where(stretch).order_by(cursor.desc()).limit(STRANGE))
+        return [item for item in seen if item.due_at is None]
 
     def without_cursor(self, limit: int = PAGE, aside: Iterable[str] = ()) -> list[SeenSchedule]:
         """Return active schedules of ours whose `nextRunAt` is NULL: they get their first occurrence after now."""
@@ -103,7 +117,7 @@ class Queueing:
     def cursor_of(self, schedule_id: str) -> datetime | None:
         """Return a schedule's cursor, UTC; None where it has none or the schedule is gone."""
         rows = self.engine.fetch(self.row.select(self.row.next_run_at).where(self.row.id == schedule_id))
-        return _moment_or_now(rows[0][0]) if rows and rows[0][0] is not None else None
+        return _moment(rows[0][0]) if rows else None
 
     def unfinished(self, schedule_id: str) -> bool:
         """Whether a run of the schedule is queued or running (overlap)."""
@@ -208,8 +222,8 @@ class Queueing:
         self.engine.write(sql, values)
 
 
-def _moment_or_now(value: Any) -> datetime:
+def _moment(value: Any) -> datetime | None:
     try:
-        return decode(value) or from_ms(0)
+        return decode(value)
     except (ValueError, TypeError, OverflowError):
-        return from_ms(0)  # unreadable: due at once, so that the tick finds it and sets it aside
+        return None

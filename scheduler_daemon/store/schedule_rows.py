@@ -1,6 +1,5 @@
 """A row of the app's `ReportSchedule`, and ours beside it, made into a Schedule."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from .. import recurrence
 from ..errors import UsageError
-from ..lib.zones import find_zone
 from ..model import CatchUp, Overlap, Recipient, Report, Schedule
 from ..period import BY_FREQUENCY
 from .moments import decode
+from .row_checks import MOST_SHOWN, check_options, check_shop, check_zone, read_json
 from .rows import moment
 
 if TYPE_CHECKING:
@@ -90,14 +89,16 @@ def read_row(row: Mapping[str, Any], types: Mapping[str, str]) -> SeenSchedule:
         schedule = _schedule(row, due_at, types)
     except UsageError as error:
         return SeenSchedule(**seen, due_at=due_at, schedule=None, problem=error.message, problem_code=error.code)
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
-        problem = f"its row cannot be read: {error}"
+    except Exception as error:  # whatever stands in one row must not keep the others from running
+        problem = f"its row cannot be read: {str(error)[:MOST_SHOWN]}"
         return SeenSchedule(**seen, due_at=due_at, schedule=None, problem=problem)
     return SeenSchedule(**seen, due_at=due_at, schedule=schedule)
 
 
 def _schedule(row: Mapping[str, Any], due_at: datetime | None, types: Mapping[str, str]) -> Schedule:
     options = read_json(row["options"], "options", dict) if row["options"] else {}
+    check_options(options)
+    check_shop(str(row["shop"]))
     zone = str(row["timezone"] or "")
     if zone:
         check_zone(zone)
@@ -167,32 +168,3 @@ def _recipients(text: Any, options: Mapping[str, Any]) -> tuple[Recipient, ...]:
     for channel in options.get("channels", ()):
         found.setdefault((channel, channel), Recipient(str(channel), str(channel)))
     return tuple(found.values())
-
-
-def read_json(value: Any, name: str, kind: type) -> Any:
-    """Return *value* (JSON text, or already read by the driver) as a *kind*; raise UsageError naming the column."""
-    if isinstance(value, kind):
-        return value
-    try:
-        data = json.loads(value)
-    except (ValueError, TypeError):
-        raise UsageError(f"its {name} {str(value)[:80]!r} is not JSON", code="bad_schedule_row") from None
-    if data is None:
-        return kind()
-    if not isinstance(data, kind):
-        word = "list" if kind is list else "object"
-        raise UsageError(f"its {name} {str(value)[:80]!r} is no JSON {word}", code="bad_schedule_row")
-    return data
-
-
-def check_zone(name: str) -> None:
-    """Raise UsageError where *name* is no time zone."""
-    try:
-        find_zone(name)
-    except KeyError:
-        from ..lib.words import did_you_mean
-        from ..lib.zones import zone_names
-
-        near = did_you_mean(name, zone_names())
-        hint = "Write an IANA name like Europe/Paris."
-        raise UsageError(f"{name!r} is no time zone.{near}", code="unknown_zone", hint=hint) from None

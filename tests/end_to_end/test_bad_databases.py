@@ -70,15 +70,7 @@ STRANGE: dict[str, tuple[Callable[[Path], Any], str, str]] = {
 
 
 @SQLITE
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(kind, marks=[pytest.mark.xfail(strict=True, reason="Store opens an empty file as a new database")])
-        if kind == "an empty file"
-        else kind
-        for kind in STRANGE
-    ],
-)
+@pytest.mark.parametrize("kind", STRANGE)
 def test_check_once_names_a_file_that_is_no_database_of_ours_and_makes_none(place: Place, kind: str) -> None:
     make, code, sentence = STRANGE[kind]
     path = place.root / "there" / "prod.db"
@@ -243,9 +235,6 @@ class LockingMail(Talk):
         self.released.set()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a delivery whose end cannot be written at once becomes unknown (Deliverer, Hold.keep_trying)"
-)
 @SQLITE
 def test_a_database_locked_for_long_is_waited_for_and_nothing_is_lost_or_doubled(place: Place) -> None:
     with LockingMail(place.url, 8) as server, open_test_store(place.url) as store:
