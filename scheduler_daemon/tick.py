@@ -67,7 +67,8 @@ class Planner:
         try:
             return self.store.queueing.queue(plans, now)
         except StoreError as error:
-            if error.retryable:
+            # Only a statement refused for its values is a row's fault; a right that is missing is everybody's.
+            if error.retryable or error.code != "database_unavailable":
                 raise
             problem = error.message
         except Exception as error:  # a value that no column takes; which row has it, the next lines find out
@@ -111,12 +112,9 @@ class Planner:
             self._settled.add(seen.id)
             if self.mode == "hold":
                 continue
-            if seen.schedule is None:
-                self._refuse(seen, now, Found())
-                continue
-            plan = timetable.plan(seen.schedule, now, shop_zone=seen.shop_zone)
-            if plan.next_due_at is not None:
-                self.store.queueing.queue([(seen, plan)], now)
+            plan = self._plan(seen, now, Found())
+            if plan is not None and plan.next_due_at is not None:
+                self._queue([(seen, plan)], now, Found())
                 self._settled.discard(seen.id)
                 moved += 1
         return moved
@@ -139,9 +137,10 @@ class Planner:
         moved = 0
         for seen in part:
             if self._is_ours(seen) and seen.schedule and timetable.is_stale(seen.schedule, seen.shop_zone):
-                plan = timetable.plan(seen.schedule, now, shop_zone=seen.shop_zone)
-                self.store.queueing.queue([(seen, plan)], now)
-                moved += 1
+                plan = self._plan(seen, now, Found())
+                if plan is not None:
+                    self._queue([(seen, plan)], now, Found())
+                    moved += 1
         return moved
 
 
