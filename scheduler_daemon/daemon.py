@@ -89,7 +89,8 @@ class Daemon:
         self._show()
         now = utc_now()
         wait = min((upcoming - now).total_seconds(), (self._ticker.next_at() - now).total_seconds())
-        self._sleep(wait)
+        # Both moments may have been computed before the clock was set back by hours: no sleep outlasts a peek.
+        self._sleep(min(wait, self.app.config.daemon.peek.total_seconds()))
 
     def _guarded(self, do: Callable[[], Any]) -> Any:
         """Return what *do* returns; whatever it raises is told, and the loop goes on. None then."""
@@ -120,6 +121,7 @@ class Daemon:
         tell(planner.queue_due(now), self.app.mode)
         self.app.store.mending.wake()
         self.app.store.mending.shorten_waits(self.app.config.retry.cap)
+        self.app.store.mending.shorten_leases(self.app.config.daemon.lease)
         self._start_shops()
         self._signs.note_node(self.tick, self.app.mode, self.app.threads.holds())
         self.app.retention.start(now)

@@ -125,6 +125,7 @@ def _check(app: App, wake: threading.Event, only: Only, as_json: bool, seconds: 
     found = app.planner.queue_due(now, only)
     tell(found, app.mode)
     app.store.mending.wake()
+    app.store.mending.shorten_leases(app.config.daemon.lease)
     app.store.mending.shorten_waits(app.config.retry.cap)
     held = {shop: who for shop, who in app.store.leases.held_elsewhere().items() if only[0] in ("", shop)}
     app.heartbeat.start()

@@ -13,7 +13,8 @@ from ..channels.folder import Options as FolderSection
 from ..config_light import PREFIX, find_config_file, state_folder
 from ..errors import ConfigError
 from ..lib.secret import Secret
-from ..lib.words import did_you_mean
+from ..lib.words import did_you_mean, say_length
+from ..model import LONGEST_LEASE
 from .sections import Config
 
 Problems = list[tuple[str, str]]
@@ -163,6 +164,8 @@ def _problem(item: Any) -> tuple[str, str]:
 def _check_together(config: Config) -> Problems:
     problems: Problems = []
     daemon = config.daemon
+    if daemon.lease > LONGEST_LEASE:
+        problems.append(("daemon.lease", f"The lease must be at most {say_length(LONGEST_LEASE)}."))
     if daemon.beat * 2 > daemon.lease:
         problems.append(("daemon.beat", "The lease must be at least twice as long as the beat."))
     if config.delivery.mode == "redirect" and not config.delivery.redirect_to:

@@ -13,6 +13,7 @@ from .report import (
     Table,
 )
 from .run import (
+    LONGEST_LEASE,
     Attempt,
     Delivery,
     DeliveryState,
@@ -37,6 +38,7 @@ from .schedule import (
 from .shop import Access, Shop, StoredSession
 
 __all__ = [
+    "LONGEST_LEASE",
     "About",
     "Access",
     "Attempt",

@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from .report import NOTHING, Report
 from .schedule import Recipient, Trigger
+
+#: No daemon may be configured to hold a shop longer than this without a heartbeat.
+LONGEST_LEASE = timedelta(minutes=10)
 
 
 class RunStatus(StrEnum):

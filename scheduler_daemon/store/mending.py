@@ -2,12 +2,15 @@
 
 from datetime import timedelta
 
+from ..model import LONGEST_LEASE
 from .engine import Engine
 
-#: Wakes shops whose queued work is earlier than their row says.
+#: Wakes shops whose queued work is earlier than their row says, and those in which a lost holder left a run running.
 WAKE = """
 UPDATE {ours}scheduler_shop SET next_work_at = {now} WHERE next_work_at > {now} AND lease_until <= {now}
-AND shop IN (SELECT shop FROM {ours}scheduler_run WHERE status = 'queued' AND not_before <= {now})"""
+AND shop IN (
+  SELECT shop FROM {ours}scheduler_run WHERE status = 'queued' AND not_before <= {now}
+  UNION ALL SELECT shop FROM {ours}scheduler_run WHERE status = 'running')"""
 
 #: Shortens waits that were written while a clock stood ahead: none may be farther away than its own cap (DESIGN 9).
 SHORTEN = """
@@ -21,6 +24,14 @@ UPDATE {ours}scheduler_shop SET next_work_at = {now} + ? WHERE next_work_at > {n
 AND shop IN (SELECT shop FROM {ours}scheduler_run WHERE status = 'queued')"""
 
 
+#: A lease that ends later than any may was written while the database's clock stood ahead; its holder, where he still
+#: lives, extends the shorter one. What he left running is work from then on, whatever the row says.
+SHORTEN_LEASES = """
+UPDATE {ours}scheduler_shop SET lease_until = {now} + ?,
+  next_work_at = CASE WHEN next_work_at > {now} + ? THEN {now} + ? ELSE next_work_at END
+WHERE lease_until > {now} + ?"""
+
+
 class Mending:
     """Repairs that need no lease, because they only let work start earlier."""
 
@@ -31,6 +42,12 @@ class Mending:
         """Wake shops whose queued work is earlier than their row says; return their number."""
         with self.engine.transaction():
             return self.engine.count(WAKE)
+
+    def shorten_leases(self, lease: timedelta) -> int:
+        """Pull leases that end later than any may (`LONGEST_LEASE`) back to now + *lease*; return their number."""
+        longest, ours = (int(item.total_seconds() * 1000) for item in (LONGEST_LEASE, lease))
+        with self.engine.transaction():
+            return self.engine.count(SHORTEN_LEASES, (ours, ours, ours, longest))
 
     def shorten_waits(self, cap: timedelta) -> int:
         """Pull waits that are farther away than *cap* back to now + *cap*; return how many runs waited so."""

@@ -8,7 +8,7 @@ SQLite's. The monotonic clock stays; `time.sleep` alone fails under it, and the 
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -90,6 +90,8 @@ class _Place:
         stack.enter_context(_ended(self.node))
         self.app = App(self.base, self.world, 1, 1.0, rules=False)
         self.sql = Sql(self.base)
+        stack.callback(self.sql.close)
+        stack.callback(self.app.sql.close)
         self.zero = start - datetime.now(UTC)
         self.clock.set(self.zero)
         self.foreign: set[tuple[str, str]] = set()
@@ -145,7 +147,7 @@ class _Place:
         return said + [f"mail taken {number} times: {key}" for key, number in taken if number > 1]
 
 
-def night(folder: Path, name: str) -> list[str]:
+def night(folder: Path, name: str, steps: Sequence[int] = STEPS) -> list[str]:
     """Let a daemon's clock step over the change of *name*; return what was wrong."""
     start, clock = NIGHTS[name]
     said = []
@@ -153,7 +155,7 @@ def night(folder: Path, name: str) -> list[str]:
         place = _Place(folder, start, stack)
         begun = place.begin(clock)
         latest = begun
-        for hours in STEPS:
+        for hours in steps:
             place.clock.set(place.zero + timedelta(hours=hours))
             if hours == 0 and latest == begun:
                 wait_until(lambda: place.clock.now() > start + timedelta(seconds=15), 30)
@@ -167,7 +169,7 @@ def night(folder: Path, name: str) -> list[str]:
     return said
 
 
-def killed_ahead(folder: Path, name: str) -> list[str]:
+def killed_ahead(folder: Path, name: str, seconds: float = 30.0) -> list[str]:
     """Kill a daemon at work while its clock is two hours ahead, set the clock right, and start it again."""
     start, clock = NIGHTS[name]
     with ExitStack() as stack:
@@ -183,10 +185,10 @@ def killed_ahead(folder: Path, name: str) -> list[str]:
         place.clock.set(place.zero)
         place.node.start()
         place.node.wait_ready()
-        settled = place.settle(30)
+        settled = place.settle(seconds)
         said = place.wrong(begun, latest)
         said += [] if hit else ["the daemon was not hit"]
-        said += [] if settled else [f"not settled 30 s after the start: {_leases(place)}"]
+        said += [] if settled else [f"not settled {seconds:.0f} s after the start: {_leases(place)}"]
         print(f"{name}, killed ahead: wrong: {said}", flush=True)
     return said
 
@@ -222,6 +224,8 @@ def apart(folder: Path, kind: str = "postgres") -> list[str]:
         app.stopped.set()
         app.join()
         sql = Sql(base)
+        for each in (sql, app.sql, watch.sql):
+            stack.callback(each.close)
         with suppress(TimeoutError):
             wait_until(lambda: not sql.ask(OPEN)[0][0], 30)
         watch.stopped.set()

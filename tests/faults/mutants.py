@@ -33,7 +33,7 @@ DELIVERED_FIRST = (
 )
 
 NEVER_SENDING = (
-    Change("deliver.py", "        self.store.deliveries.begin(hold.lease, row)\n", "        pass\n"),
+    Change("store/deliveries.py", "SET state = 'sending', attempts", "SET attempts"),
     Change(
         "store/deliveries.py", "WHERE id = ? AND state = 'sending'", "WHERE id = ? AND state IN ('pending', 'sending')"
     ),
@@ -76,7 +76,7 @@ MUTANTS = {
         NO_FENCE,
         ("overlaps", "stale_results", "strangers"),
         ("freeze_at",),
-        ("claimed", "judged", "finished", "leaving"),
+        ("claimed",),
     ),
     "delivered_first": Mutant(
         "a delivery is committed as delivered before it is sent",

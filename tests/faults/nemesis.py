@@ -77,6 +77,7 @@ class Nemesis:
         faults: Sequence[str] = (),
         points: Sequence[str] = (),
         mounts: bool = False,
+        measure: bool = True,
     ) -> None:
         self.base, self.nodes, self.log = base, list(nodes), log
         self.random = random.Random(seed)
@@ -90,6 +91,8 @@ class Nemesis:
             wanted.pop(name, None)
         self.faults = wanted
         self.struck = 0
+        #: Whether some kills are followed by quiet, so that the peer's recovery can be measured.
+        self.measure = measure
         #: Daemons that may be killed: the first is kept alive, so that its memory can be watched.
         self.mortal = self.nodes[1:] or self.nodes
 
@@ -98,6 +101,7 @@ class Nemesis:
         rounds = 0
         while self.struck < kills and rounds < 20 * kills:
             rounds += 1
+            self._supervise()
             kind = self.random.choices(list(self.faults), list(self.faults.values()))[0]
             getattr(self, f"_{kind}")()
             if kind in COUNTED or not set(COUNTED) & set(self.faults):
@@ -105,6 +109,13 @@ class Nemesis:
                 if self.struck % 20 == 0:
                     tell(f"{self.struck} kills and freezes")
             time.sleep(self.random.uniform(0.05, 0.8))
+
+    def _supervise(self) -> None:
+        """Start what ended by itself (a full state folder refuses a start), as a supervisor would."""
+        for node in self.nodes:
+            if node.process is not None and not node.alive():
+                self.log.add("ended_by_itself", wall(), node=node.number, code=node.process.returncode)
+                node.start()
 
     def _victim(self, nodes: Sequence[Node]) -> Node:
         alive = [node for node in nodes if node.alive()]
@@ -120,7 +131,7 @@ class Nemesis:
 
     def _after_kill(self, node: Node, at: int, kind: str, point: str) -> None:
         held = self._held(node)
-        measured = bool(held) and self.random.random() < 0.6
+        measured = self.measure and bool(held) and self.random.random() < 0.6
         if measured:
             time.sleep(LEASE + 2.5)
         else:
@@ -166,6 +177,8 @@ class Nemesis:
 
     def _term(self) -> None:
         node = self._victim(self.mortal)
+        with suppress(Exception):  # one that is still starting has no handler yet, and dies as any program would
+            node.wait_ready(10)
         begun = node.send(signal.SIGTERM)
         assert node.process is not None
         code: int | None = None

@@ -26,7 +26,7 @@ COMMIT = 50
 RUN = ("id", "schedule_id", "shop", "occurrence_key", "due_at", "status", "reason", "attempt", "lost_leases")
 RUN_MORE = ("fence", "queued_at", "started_at", "finished_at", "error_code", "error")
 ATTEMPT = ("run_id", "number", "holder", "fence", "started_at", "finished_at", "status", "error_code")
-DELIVERY = ("id", "run_id", "channel", "recipient", "key", "state", "attempts", "receipt", "error_code", "updated_at")
+DELIVERY = ("id", "run_id", "channel", "recipient", "key", "state", "attempts", "receipt", "error", "updated_at")
 
 
 @dataclass(slots=True)
@@ -51,7 +51,19 @@ class Verdict:
 class Oracle:
     """Reads everything once, after healing, and judges."""
 
-    def __init__(self, sql: Sql, app: App, world: World, nodes: Sequence[Node], log: FaultLog, watch: Watcher) -> None:
+    def __init__(
+        self,
+        sql: Sql,
+        app: App,
+        world: World,
+        nodes: Sequence[Node],
+        log: FaultLog,
+        watch: Watcher,
+        *,
+        patience: float = 2.0,
+    ) -> None:
+        #: Seconds, beyond a lease's end or a stop, within which a peer must go on.
+        self.patience = patience
         self.app, self.world, self.nodes, self.log, self.watch = app, world, nodes, log, watch
         self.runs = _read(sql, "scheduler_run", (*RUN, *RUN_MORE))
         self.attempts = _read(sql, "scheduler_attempt", ATTEMPT)
@@ -158,7 +170,9 @@ class Oracle:
         windows = [(row["begun"], row["until"]) for row in self.log.of(*ambiguous)]
         check("unknown_explained", (str(row) for row in unknown if not _near(row["updated_at"], windows)))
         never = sum(not taken[row["key"]] for row in unknown)
+        by_loss = sum(str(row["error"]).startswith("The process was lost") for row in unknown)
         figures = {"deliveries": len(self.deliveries), "mails_taken": sum(taken.values()), "unknown": len(unknown)}
+        figures["unknown_by_a_lost_process"] = by_loss
         self.verdict.figures |= {**figures, "unknown_and_not_taken": never}
         open_ = (row for row in self.deliveries if row["state"] in ("pending", "sending"))
         ended = (row for row in open_ if self.by_id[row["run_id"]]["status"] in FINAL)
@@ -205,6 +219,10 @@ class Oracle:
         for row in self.log.of("term"):
             for changes in self.watch.changes.values():
                 resumed += _taken_over(changes, row)
+        late = (f"after {seconds:.1f} s" for seconds in recovered if seconds > LEASE + self.patience)
+        self.verdict.check("a_peer_recovers_in_time", late)
+        slow = (f"after {seconds:.1f} s" for seconds in resumed if seconds > self.patience)
+        self.verdict.check("a_peer_goes_on_after_a_stop", slow)
         self.verdict.figures |= {"recovered_s": _spread(recovered), "resumed_after_term_s": _spread(resumed)}
 
     def _usage(self) -> None:
@@ -225,6 +243,8 @@ class Oracle:
         faults = Counter(row["kind"] for row in self.log.rows)
         points = Counter(row["point"] for row in self.log.of("kill", "freeze") if row["point"])
         performed = sum(bool(run["attempt"]) for run in self.runs)
+        codes = Counter(run["error_code"] for run in self.runs if run["status"] == "failed")
+        self.verdict.figures["failed_by_code"] = dict(codes)
         figures = {"performed": performed, "attempts": len(self.attempts), "statuses": dict(states)}
         figures |= {"faults": dict(faults), "points": dict(points), "lost_writes_of_the_app": self.app.uncertain}
         self.verdict.figures |= figures

@@ -26,64 +26,35 @@ class Change:
     times: int = 1
 
 
-#: The points of the walk, in its order, and the line before or behind which each stands.
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A named point of the walk: a line of its own before or behind the one line that holds *text*."""
+
+    name: str
+    #: The file, below the package.
+    file: str
+    text: str
+    before: bool = True
+
+
+#: In the order of the walk.
 POINTS = (
-    Change(
-        "perform.py",
-        "        adopted, run = self.store.corridor.enter(",
-        '        reach("claimed")\n        adopted, run = self.store.corridor.enter(',
-    ),
-    Change(
-        "perform.py",
-        "        file = self.preparer.make(run, hold, timings)\n",
-        '        reach("started")\n        file = self.preparer.make(run, hold, timings)\n        reach("rendered")\n',
-    ),
-    Change(
-        "prepare.py",
-        '        hold.check()\n        return self._timed("render"',
-        '        reach("fetched")\n        hold.check()\n        return self._timed("render"',
-    ),
-    Change(
-        "perform.py",
-        "        outcome = self.deliverer.deliver(run, file, hold)\n",
-        '        reach("published")\n        outcome = self.deliverer.deliver(run, file, hold)\n'
-        '        reach("judged")\n',
-    ),
-    Change(
-        "deliver.py",
-        "        self.store.deliveries.begin(hold.lease, row)\n",
-        '        self.store.deliveries.begin(hold.lease, row)\n        reach("sending")\n',
-    ),
-    Change(
-        "deliver.py",
-        "            self._delivered(row, receipt, hold)\n",
-        '            reach("sent")\n            self._delivered(row, receipt, hold)\n            reach("delivered")\n',
-    ),
-    Change(
-        "perform.py",
-        "            self._tell(run, outcome, tally)\n",
-        '            reach("finished")\n            self._tell(run, outcome, tally)\n',
-    ),
-    Change(
-        "perform.py",
-        "        self.store.corridor.leave(lease, finished)\n",
-        '        reach("leaving")\n        self.store.corridor.leave(lease, finished)\n        reach("left")\n',
-    ),
-    Change(
-        "tick.py",
-        "            found.queued += self.store.queueing.queue(plans, now)\n",
-        '            reach("planned")\n            found.queued += self.store.queueing.queue(plans, now)\n',
-    ),
-    Change(
-        "tick.py",
-        "    for lease in store.leases.claim(free, only):\n",
-        '    for lease in store.leases.claim(free, only):\n        reach("handed")\n',
-    ),
+    Point("planned", "tick.py", "self.store.queueing.queue(plans, now)"),
+    Point("handed", "tick.py", "if threads.start(lease)"),
+    Point("claimed", "perform.py", "self.store.corridor.enter("),
+    Point("started", "perform.py", "= self.preparer.make("),
+    Point("fetched", "prepare.py", 'self._timed("render"'),
+    Point("rendered", "perform.py", "= self.preparer.make(", before=False),
+    Point("published", "perform.py", "= self.deliverer.deliver("),
+    Point("sending", "deliver.py", "self.store.deliveries.begin(", before=False),
+    Point("sent", "deliver.py", "self._delivered(row, receipt, hold)"),
+    Point("delivered", "deliver.py", "self._delivered(row, receipt, hold)", before=False),
+    Point("judged", "perform.py", "= self.deliverer.deliver(", before=False),
+    Point("finished", "perform.py", "self._tell(run, outcome, tally)"),
+    Point("leaving", "perform.py", "self.store.corridor.leave"),
+    Point("left", "perform.py", "self.store.corridor.leave", before=False),
 )
-NAMES = (
-    *("planned", "handed", "claimed", "started", "fetched", "rendered", "published", "sending", "sent", "delivered"),
-    *("judged", "finished", "leaving", "left"),
-)
+NAMES = tuple(point.name for point in POINTS)
 
 REACH = '''"""Points of a test: a file FOLDER/NAME holds the signal that this process sends itself there."""
 
@@ -110,8 +81,6 @@ def reach(name: str) -> None:
     os.kill(os.getpid(), number)
 '''
 
-IMPORT = Change("", "", "from .points import reach\n")
-
 
 def build(folder: Path, *, points: bool = True, changes: Sequence[Change] = (), source: Path = PACKAGE) -> Path:
     """Copy the package into *folder*, change the copy, and return what belongs on the path."""
@@ -119,9 +88,8 @@ def build(folder: Path, *, points: bool = True, changes: Sequence[Change] = (), 
     shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
     if points:
         (target / "points.py").write_text(REACH, encoding="utf-8")
-        for change in POINTS:
-            apply(target, change)
-            _import(target / change.file)
+        for point in POINTS:
+            mark(target, point)
     for change in changes:
         apply(target, change)
     return folder
@@ -137,8 +105,16 @@ def apply(target: Path, change: Change) -> None:
     path.write_text(text.replace(change.old, change.new), encoding="utf-8")
 
 
-def _import(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    if "import reach" not in text:
-        first = text.index("\nfrom .")
-        path.write_text(f"{text[:first]}\nfrom .points import reach{text[first:]}", encoding="utf-8")
+def mark(target: Path, point: Point) -> None:
+    """Put one point into the copy; raise ValueError unless exactly one line holds its text."""
+    path = target / point.file
+    lines = path.read_text(encoding="utf-8").splitlines()
+    found = [number for number, line in enumerate(lines) if point.text in line]
+    if len(found) != 1:
+        raise ValueError(f"{point.file}: {len(found)} lines hold {point.text!r}, wanted 1 for the point {point.name}")
+    line = lines[found[0]]
+    indent = line[: len(line) - len(line.lstrip())]
+    lines.insert(found[0] + (not point.before), f'{indent}reach("{point.name}")')
+    if "from .points import reach" not in lines:
+        lines.insert(next(n for n, text in enumerate(lines) if text.startswith("from .")), "from .points import reach")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")

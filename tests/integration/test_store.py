@@ -1,5 +1,6 @@
 """The store on SQLite and on PostgreSQL: the same promises on both."""
 
+import time
 from dataclasses import replace
 from datetime import timedelta
 
@@ -243,3 +244,15 @@ def test_the_invariants_hold_while_work_is_done_and_say_which_is_breached(store:
     assert breaches(store) == ["work_unowned", "run_unowned", "outbox_stuck"]
     found = store.invariants.breaches(timedelta(seconds=60), timedelta(minutes=30), slots_free=False)
     assert [code for code, _ in found] == ["run_unowned", "outbox_stuck"]
+
+
+def test_a_lease_written_by_a_clock_that_was_ahead_does_not_lock_its_shop_for_hours(store: Store) -> None:
+    make_schedule(store)
+    queue_due(store)
+    (lease,) = store.leases.claim(8)
+    assert store.mending.shorten_leases(timedelta(seconds=1)) == 0
+    store.engine.write("UPDATE {ours}scheduler_shop SET lease_until = {now} + 7200000")
+    assert store.mending.shorten_leases(timedelta(milliseconds=1)) == 1
+    time.sleep(0.05)
+    (again,) = store.leases.claim(8)
+    assert again.fence > lease.fence
