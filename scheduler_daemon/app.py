@@ -1,10 +1,10 @@
 """Composition: from a Config to the parts at work. The only module that knows them all."""
 
 import threading
-import traceback
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from .access import ShopAccess
@@ -12,7 +12,7 @@ from .config import Config
 from .deliver import Deliverer
 from .errors import StoreError
 from .lib.clock import monotonic
-from .logs import say
+from .logs import say, say_defect
 from .model import Lease
 from .perform import Performer
 from .prepare import Preparer
@@ -22,7 +22,7 @@ from .sources import TYPES
 from .spool import Spool
 from .store import Store, read_url
 from .threads import ShopThreads
-from .tick import Planner
+from .tick import EVERYTHING, Found, Only, Planner, tell
 
 
 @dataclass(slots=True)
@@ -49,12 +49,20 @@ class App:
             self.planner.mode = self.performer.deliverer.mode = mode
             say("delivery_mode", mode=mode)
 
+    def check(self, now: datetime, only: Only = EVERYTHING) -> Found:
+        """Queue what is due, put right what the net finds, and log it: what a check does before shops are started."""
+        found = self.planner.check(now, only)
+        tell(found, self.mode)
+        mending = self.store.mending
+        mending.wake()
+        mending.shorten_waits(self.config.retry.cap)
+        mending.shorten_leases(self.config.daemon.lease)
+        return found
+
     def take_config(self, fresh: Config) -> None:
         """Take a configuration that was read again, apart from what only a start can take; tell what changed."""
         changed, fixed = self.config.take(fresh)
-        retry = self.config.retry
-        policy = RetryPolicy(retry.attempts, retry.base, retry.cap)
-        self.performer.policy = self.performer.deliverer.policy = policy
+        self.performer.policy = self.performer.deliverer.policy = retry_policy(self.config)
         say("config_reloaded", changed=f": {', '.join(changed)}" if changed else "")
         if fixed:
             say("config_needs_restart", "warning", options=", ".join(fixed))
@@ -82,14 +90,18 @@ def delivery_mode(config: Config, store: Store) -> str:
     return config.delivery.mode or store.mode
 
 
+def retry_policy(config: Config) -> RetryPolicy:
+    """Return how failed attempts are repeated."""
+    return RetryPolicy(config.retry.attempts, config.retry.base, config.retry.cap)
+
+
 def build(config: Config, store: Store, wake: Callable[[], None], *, remember: bool = True) -> App:
     """
     Put the parts together; *wake* is called when a shop's thread is done.
 
     With *remember* the performer keeps the ids of the runs that ended, for a command that waits for them.
     """
-    retry = config.retry
-    policy = RetryPolicy(retry.attempts, retry.base, retry.cap)
+    policy = retry_policy(config)
     mode = delivery_mode(config, store)
     preparer = Preparer(config, ShopAccess(config, store), Spool(config.spool_dir))
     performer = Performer(config, store, preparer, Deliverer(config, store, policy, mode), policy)
@@ -135,6 +147,6 @@ class Heartbeat:
             say("check_failed", "warning", error=error.message)
             return
         except Exception as error:  # a defect must not end the thread that keeps the leases
-            say("loop_failed", "error", error=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
+            say_defect("loop_failed", error)
             return
         self._threads.extend(valid_until, lost)

@@ -7,7 +7,6 @@ sleeps to the moment itself. Signal handlers and threads only end its sleep; all
 
 import os
 import signal
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,13 +16,13 @@ from .app import App
 from .errors import SchedulerError
 from .lib.clock import iso, monotonic, utc_now
 from .lifesigns import LifeSigns
-from .logs import say
+from .logs import say, say_defect
 from .loop_clock import CheckTimes, Ticker
 from .snapshot import Observer, Tick
 from .statefile import StateFile
 from .systemd import notify
 from .threads import MOST_LEAKED
-from .tick import start_shops, tell
+from .tick import start_shops
 from .wakeup import Wakeup
 
 #: Seconds between two tries while the database does not answer.
@@ -99,7 +98,7 @@ class Daemon:
         except SchedulerError as error:
             self._unwell(error)
         except Exception as error:  # a defect must not end the loop
-            say("loop_failed", "error", error=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
+            say_defect("loop_failed", error)
             self._unwell(SchedulerError(f"{type(error).__name__}: {error}"))
         return None
 
@@ -113,15 +112,9 @@ class Daemon:
             self._well()
 
     def _check_now(self) -> bool:
-        now, planner = utc_now(), self.app.planner
+        now = utc_now()
         self.app.take_mode()
-        planner.aside.clear()  # a row that was corrected runs at this check
-        planner.set_cursors(now, again=True)
-        planner.find_edits(now)
-        tell(planner.queue_due(now), self.app.mode)
-        self.app.store.mending.wake()
-        self.app.store.mending.shorten_waits(self.app.config.retry.cap)
-        self.app.store.mending.shorten_leases(self.app.config.daemon.lease)
+        self.app.check(now)
         self._start_shops()
         self._signs.note_node(self.tick, self.app.mode, self.app.threads.holds())
         self.app.retention.start(now)

@@ -1,7 +1,6 @@
 """From a finished file to its recipients, one row each; what may have gone out is never sent again in silence."""
 
 import random
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -11,7 +10,7 @@ from .config import Config
 from .errors import DeliveryError, RunError
 from .lib.clock import to_ms, utc_now
 from .lib.ids import new_ulid
-from .logs import say
+from .logs import say_defect
 from .model import Delivery, DeliveryState, Outcome, Receipt, Recipient, ReportFile, Run, RunStatus
 from .retry import RetryPolicy, next_attempt_at
 from .store import Store
@@ -58,7 +57,7 @@ class Deliverer:
         Raise LeaseLost or Stopped.
         """
         hold.step = "deliver"
-        rows = self.store.deliveries.of_run(run.id)
+        rows = self.store.history.deliveries(run.id)
         channels: dict[str, Channel] = {}
         try:
             for row in rows:
@@ -68,7 +67,7 @@ class Deliverer:
         finally:
             for channel in channels.values():
                 channel.close()
-        return judge(self.store.deliveries.of_run(run.id))
+        return judge(self.store.history.deliveries(run.id))
 
     def _deliver_one(
         self,
@@ -89,8 +88,7 @@ class Deliverer:
         except DeliveryError as error:
             self._failed(row, error, hold)
         except Exception as error:  # a defect: nobody knows whether it went out, and the others still get theirs
-            text = f"{type(error).__name__}: {error}"
-            say("shop_failed", "error", shop=run.shop, run=run.id, error=text, trace=traceback.format_exc())
+            say_defect("shop_failed", error, shop=run.shop, run=run.id)
             message = "A defect of the scheduler; its log has the details."
             self._failed(row, DeliveryError(message, code="internal", ambiguous=True), hold)
         else:

@@ -2,6 +2,7 @@
 
 import re
 import sys
+import traceback
 from collections.abc import MutableMapping
 from typing import Any, TextIO
 
@@ -77,6 +78,11 @@ def say(event: str, /, level: str = "info", **fields: Any) -> None:
 
     assert event in EVENTS, event
     getattr(structlog.get_logger(), level)(event, **fields)
+
+
+def say_defect(event: str, error: Exception, /, **fields: Any) -> None:
+    """Log a defect of ours with its trace, from inside its `except`."""
+    say(event, "error", error=f"{type(error).__name__}: {error}", trace=traceback.format_exc(), **fields)
 
 
 class _Printer:

@@ -1,7 +1,6 @@
 """One claimed shop at work: adopt, then run after run, then release. The thread's border for every error."""
 
 import random
-import traceback
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,7 @@ from .deliver import Deliverer
 from .errors import LeaseLost, RunError, SchedulerError, SessionError, StoreError, Throttled, UsageError
 from .lib.clock import monotonic, utc_now
 from .lib.words import plural
-from .logs import say
+from .logs import say, say_defect
 from .model import Outcome, Run, RunStatus, SkipReason, Trigger
 from .prepare import Preparer
 from .retry import RetryPolicy, next_attempt_at
@@ -51,13 +50,7 @@ class Performer:
         except StoreError as error:
             say("shop_failed", "error", shop=shop, error=error.message, code=error.code)
         except Exception as error:  # a defect must not end the thread in silence
-            say(
-                "shop_failed",
-                "error",
-                shop=shop,
-                error=f"{type(error).__name__}: {error}",
-                trace=traceback.format_exc(),
-            )
+            say_defect("shop_failed", error, shop=shop)
 
     def surrender(self, hold: Hold) -> None:
         """Give back the shop of a thread that does not listen to a stop; never raises."""
@@ -128,8 +121,7 @@ class Performer:
         except StoreError:
             raise
         except Exception as error:  # a defect: told once with its trace, and stored as `internal`
-            text = f"{type(error).__name__}: {error}"
-            say("shop_failed", "error", shop=run.shop, run=run.id, error=text, trace=traceback.format_exc())
+            say_defect("shop_failed", error, shop=run.shop, run=run.id)
             message = "A defect of the scheduler; its log has the details."
             return Outcome(RunStatus.FAILED, error_code="internal", error=message, timings=timings)
 

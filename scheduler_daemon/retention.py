@@ -1,14 +1,13 @@
 """What is not kept for ever: old rows of the ledger, old files of the spool; in a thread of its own."""
 
 import threading
-import traceback
 from dataclasses import dataclass
 from datetime import datetime
 
 from .config import Config
 from .errors import StoreError
 from .lib.clock import monotonic
-from .logs import say
+from .logs import say, say_defect
 from .spool import Spool
 from .store import Store
 
@@ -42,7 +41,7 @@ class Retention:
         except StoreError as error:  # the next round goes on
             say("check_failed", "warning", error=error.message, code=error.code)
         except Exception as error:  # a defect must not end in silence
-            say("loop_failed", "error", error=f"{type(error).__name__}: {error}", trace=traceback.format_exc())
+            say_defect("loop_failed", error)
         finally:
             self.store.close()
 

@@ -16,6 +16,9 @@ from .threads import ShopThreads
 ASIDE = timedelta(hours=1)
 #: Rows looked at for edited rules in one check (25 ms); a large table is gone through in several.
 SLICE = 150
+#: A shop and a schedule id to which a look is limited; empty means all.
+Only = tuple[str, str]
+EVERYTHING: Only = ("", "")
 #: The setting that says behind which id the next look begins; in the database, so that a timer's checks go on too.
 EDITS = "edits_after"
 
@@ -43,13 +46,26 @@ class Planner:
         self.aside: dict[str, datetime] = {}
         self._settled: set[str] = set()
 
-    def queue_due(self, now: datetime, only: tuple[str, str] = ("", "")) -> Found:
-        """Queue the runs of everything due; *only* limits it to a shop and a schedule id. In mode hold, only count."""
-        self._forget_aside(now)
+    def check(self, now: datetime, only: Only = EVERYTHING) -> Found:
+        """Look at everything, as a check does: missing cursors, edited rules, cursors that are none, what is due."""
+        self.aside.clear()  # a row that was corrected runs at this check
+        self._settled.clear()
+        self.set_cursors(now)
+        self.find_edits(now)
         found = Found()
-        if self.mode != "hold" and only == ("", ""):
+        if self.mode != "hold" and only == EVERYTHING:
             for item in self.store.queueing.strange(self.aside):
                 self._refuse(item, now, found)
+        return self.queue_due(now, only, found)
+
+    def queue_due(self, now: datetime, only: Only = EVERYTHING, found: Found | None = None) -> Found:
+        """
+        Queue the runs of everything due, and add it to *found*; in mode hold, only count.
+
+        *only* limits it to a shop and a schedule id.
+        """
+        self._forget_aside(now)
+        found = found or Found()
         handled: set[tuple[str, object]] = set()
         while True:
             seen = self.store.queueing.due(now, aside=self.aside, only=only)
@@ -103,10 +119,8 @@ class Planner:
     def _forget_aside(self, now: datetime) -> None:
         self.aside = {key: until for key, until in self.aside.items() if until > now}
 
-    def set_cursors(self, now: datetime, *, again: bool = False) -> int:
+    def set_cursors(self, now: datetime) -> int:
         """Give schedules without `nextRunAt` their first moment after now; nothing fires (DESIGN 6)."""
-        if again:
-            self._settled.clear()
         moved = 0
         for seen in self.store.queueing.without_cursor(aside=self._settled):
             self._settled.add(seen.id)
@@ -119,11 +133,13 @@ class Planner:
                 moved += 1
         return moved
 
-    def _is_ours(self, seen: SeenSchedule) -> bool:
-        """Whether a schedule is active, has a cursor, and is of a type of ours."""
+    def _was_edited(self, seen: SeenSchedule) -> bool:
+        """Whether an active schedule of ours has a cursor that was computed with a rule since edited."""
         schedule = seen.schedule
-        ours = schedule is not None and schedule.report.type in self.store.queueing.types.values()
-        return ours and schedule is not None and schedule.active and seen.due_at is not None
+        if schedule is None or not schedule.active or seen.due_at is None:
+            return False
+        ours = schedule.report.type in self.store.queueing.types.values()
+        return ours and timetable.is_stale(schedule, seen.shop_zone)
 
     def find_edits(self, now: datetime) -> int:
         """Plan anew schedules whose rule was edited while their cursor is still ours; one slice a check."""
@@ -136,11 +152,9 @@ class Planner:
             self.store.notebook.remember(EDITS, end)
         moved = 0
         for seen in part:
-            if self._is_ours(seen) and seen.schedule and timetable.is_stale(seen.schedule, seen.shop_zone):
-                plan = self._plan(seen, now, Found())
-                if plan is not None:
-                    self._queue([(seen, plan)], now, Found())
-                    moved += 1
+            if self._was_edited(seen) and (plan := self._plan(seen, now, Found())) is not None:
+                self._queue([(seen, plan)], now, Found())
+                moved += 1
         return moved
 
 

@@ -1,8 +1,10 @@
 """Fixtures that every test may use: a clean environment, databases of each kind, invented shops."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -36,20 +38,25 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """A PostgreSQL server: the one named by SCHEDULER_TEST_POSTGRES, else a private one, else a skip that says why."""
-    given = os.environ.get("SCHEDULER_TEST_POSTGRES")
+def a_server(name: str, start: Callable[[], AbstractContextManager[str]] | None, missing: str) -> Iterator[str]:
+    """Yield the URL of a server: the one that SCHEDULER_TEST_<name> names, else a private one, else skip saying why."""
+    given = os.environ.get(f"SCHEDULER_TEST_{name.upper()}")
     if given:
         yield given
         return
-    initdb = find_initdb()
-    if initdb is None:
-        if "postgres" in REQUIRED:
-            pytest.fail("no PostgreSQL server is installed (initdb), and SCHEDULER_TESTS_REQUIRE names it")
-        pytest.skip("no PostgreSQL server: set SCHEDULER_TEST_POSTGRES or install one (initdb)")
-    with private_postgres(initdb) as url:
+    if start is None:
+        if name.lower() in REQUIRED:
+            pytest.fail(f"no {name} server is installed, and SCHEDULER_TESTS_REQUIRE names it")
+        pytest.skip(f"no {name} server: set SCHEDULER_TEST_{name.upper()} or install one ({missing})")
+    with start() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A PostgreSQL server."""
+    initdb = find_initdb()
+    yield from a_server("Postgres", partial(private_postgres, initdb) if initdb else None, "initdb")
 
 
 @pytest.fixture
@@ -61,18 +68,9 @@ def postgres_database(postgres_url: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def mariadb_url() -> Iterator[str]:
-    """A MariaDB server: the one named by SCHEDULER_TEST_MARIADB, else a private one, else a skip that says why."""
-    given = os.environ.get("SCHEDULER_TEST_MARIADB")
-    if given:
-        yield given
-        return
+    """A MariaDB server."""
     programs = find_mariadb()
-    if programs is None:
-        if "mariadb" in REQUIRED:
-            pytest.fail("no MariaDB server is installed, and SCHEDULER_TESTS_REQUIRE names it")
-        pytest.skip("no MariaDB server: set SCHEDULER_TEST_MARIADB or install one (mariadb-server)")
-    with private_mariadb(programs) as url:
-        yield url
+    yield from a_server("MariaDB", partial(private_mariadb, programs) if programs else None, "mariadb-server")
 
 
 @pytest.fixture

@@ -11,13 +11,11 @@ from ..app import delivery_mode, open_store
 from ..config import Config
 from ..errors import UsageError
 from ..lib.words import did_you_mean
-from ..model import Schedule, Shop
+from ..model import DOMAIN, Schedule, Shop
 from ..store import SeenSchedule, Store
 from .context import Context
 from .output import short
 
-#: A shop's domain, exactly (Shopify's own libraries take more; reports need no other).
-DOMAIN = re.compile(r"[a-z0-9][a-z0-9-]{0,98}\.myshopify\.com")
 #: More names than these are not searched for a near miss.
 NAMES = 2000
 

@@ -20,7 +20,7 @@ from ..model import Run, RunStatus
 from ..snapshot import Observer, Tick
 from ..statefile import StateFile
 from ..store import Store
-from ..tick import start_shops, tell
+from ..tick import start_shops
 from .asking import announce, find_report, known_shop
 from .context import Context
 from .groups import example
@@ -120,13 +120,7 @@ def _dry_run(app: App, only: Only, as_json: bool) -> int:
 def _check(app: App, wake: threading.Event, only: Only, as_json: bool, seconds: float) -> int:
     now, until = utc_now(), monotonic() + seconds
     say("check_started")
-    app.planner.set_cursors(now)
-    app.planner.find_edits(now)
-    found = app.planner.queue_due(now, only)
-    tell(found, app.mode)
-    app.store.mending.wake()
-    app.store.mending.shorten_leases(app.config.daemon.lease)
-    app.store.mending.shorten_waits(app.config.retry.cap)
+    found = app.check(now, only)
     held = {shop: who for shop, who in app.store.leases.held_elsewhere().items() if only[0] in ("", shop)}
     app.heartbeat.start()
     done = True

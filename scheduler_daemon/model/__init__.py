@@ -35,9 +35,10 @@ from .schedule import (
     Schedule,
     Trigger,
 )
-from .shop import Access, Shop, StoredSession
+from .shop import DOMAIN, Access, Shop, StoredSession
 
 __all__ = [
+    "DOMAIN",
     "LONGEST_LEASE",
     "About",
     "Access",

@@ -1,10 +1,14 @@
 """Whose report it is: a shop and its access."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from ..lib.secret import Secret
+
+#: A shop's domain, exactly (Shopify's own libraries take more; reports need no other).
+DOMAIN = re.compile(r"[a-z0-9][a-z0-9-]{0,98}\.myshopify\.com")
 
 
 class Access(StrEnum):

@@ -15,7 +15,6 @@ from ..model import Delivery, DeliveryState, Lease, Receipt
 from .engine import Engine
 from .group import Execute
 from .leases import Leases
-from .rows import delivery_from_row, delivery_query
 
 BEGIN = """
 UPDATE {ours}scheduler_delivery SET state = 'sending', attempts = attempts + 1, updated_at = {now}
@@ -34,10 +33,6 @@ class Deliveries:
         self.engine = engine
         self.leases = leases
         self._begin_text, self._end_text = engine.text(BEGIN), engine.text(END)
-
-    def of_run(self, run_id: str) -> list[Delivery]:
-        """Return the run's deliveries, in the order of their making."""
-        return [delivery_from_row(row) for row in self.engine.fetch(delivery_query(self.engine.tables, run_id))]
 
     def begin(self, lease: Lease, delivery: Delivery) -> None:
         """Commit that *delivery* is about to be sent; raise LeaseLost where that is no longer ours to do."""

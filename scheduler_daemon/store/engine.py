@@ -13,7 +13,6 @@ from typing import Any, cast
 
 from ..errors import StoreError
 from .dialect import dialect
-from .drivers import peewee
 from .faults import LOCKED_HINT, translate
 from .files import own_or_new
 from .group import Execute, GroupCommit, Job, Steps
@@ -56,10 +55,7 @@ class Engine:
 
     def tally(self, query: Any, limit: int) -> int:
         """Return the number of rows of a query, counted up to *limit*: a full count of a big table takes too long."""
-        from peewee import SQL
-
-        counted = query.limit(limit).alias("counted")
-        return int(self.fetch(peewee().Select([counted], [SQL("COUNT(*)")]).bind(self.database))[0][0])
+        return int(self._again_if_dead(lambda: query.limit(limit).count(self.database)))
 
     def change(self, query: Any) -> int:
         """Run one writing query in the open transaction, or in one of its own; return the number of rows it matched."""

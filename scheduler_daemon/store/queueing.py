@@ -16,7 +16,7 @@ from .engine import Engine
 from .moments import Style, decode, encode, latest_text, style_of
 from .new_runs import BATCH, add_planned, insert_runs, run_values, wake_shops
 from .rows import asked_to_json
-from .schedule_rows import SeenSchedule, read_row, schedule_query
+from .schedule_rows import SeenSchedule, is_active, read_row, schedule_query
 
 #: Rows read at once.
 PAGE = 1000
@@ -37,8 +37,8 @@ class Queueing:
         self.style = style
         self.types = dict(types)
         self.row = engine.tables.report_schedule
-        #: Active and of a type of ours. Written as `= true`: a bare column would not use the index (DESIGN 9).
-        self.ours = (self.row.is_active == True) & self.row.report_type.in_(list(self.types))  # noqa: E712
+        #: Active and of a type of ours.
+        self.ours = is_active(self.row) & self.row.report_type.in_(list(self.types))
 
     # Reading --------------------------------------------------------------------------------------------------------
 
@@ -200,7 +200,7 @@ class Queueing:
         """Move the cursors where an UPDATE returns no rows: lock, compare, then change those that match."""
         row = self.row
         ids = [seen.id for seen, _ in batch]
-        locked = row.select(row.id, row.next_run_at).where(row.id.in_(ids), row.is_active == True)  # noqa: E712
+        locked = row.select(row.id, row.next_run_at).where(row.id.in_(ids), is_active(row))
         found: dict[str, Any] = dict(self.engine.fetch(locked.order_by(row.id).for_update()))
         moved = set()
         for seen, plan in batch:

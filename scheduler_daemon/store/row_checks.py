@@ -1,19 +1,16 @@
 """What of a schedule's row must be what: each value that cannot be read is named, with what it should be."""
 
 import json
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from ..errors import UsageError
 from ..lib.zones import find_zone
-from ..model import CatchUp, Overlap
+from ..model import DOMAIN, CatchUp, Overlap
 
 #: Characters of a bad value that are shown.
 MOST_SHOWN = 200
-#: Exactly what Shopify gives a shop: the token of no other may leave by a row's own words.
-SHOP = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com")
 #: What of our options must be what, with the words for it.
 KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     **dict.fromkeys(("columns", "channels", "cc", "bcc"), (list, "a list")),
@@ -48,8 +45,8 @@ def bad(message: str) -> UsageError:
 
 
 def check_shop(domain: str) -> None:
-    """Raise UsageError where *domain* is no shop's."""
-    if not SHOP.fullmatch(domain):
+    """Raise UsageError where *domain* is no shop's: the token of no other may leave by a row's own words."""
+    if not DOMAIN.fullmatch(domain):
         message = f"{domain[:MOST_SHOWN]!r} is no shop; a domain is exactly like name.myshopify.com"
         raise UsageError(message, code="unknown_shop")
 

@@ -13,7 +13,7 @@ from ..lib.clock import to_ms
 from ..model import Recurrence, RuleKind, RunStatus, Schedule, SkipReason
 from .engine import Engine
 from .moments import Style, encode
-from .schedule_rows import SeenSchedule, read_row, schedule_query
+from .schedule_rows import SeenSchedule, is_active, read_row, schedule_query
 
 #: The app's word for each of our kinds; what its columns cannot say is `CUSTOM` with a rule of ours.
 FREQUENCIES = {
@@ -35,7 +35,7 @@ class Schedules:
         self.types = dict(types)
         self.app, self.ours = engine.tables.report_schedule, engine.tables.schedule
         self._of_our_types = self.app.report_type.in_(list(self.types))
-        self._active = self.app.is_active == True  # noqa: E712 (a bare column would not use the index)
+        self._active = is_active(self.app)
 
     def all(self, *, shop: str = "", limit: int = 10_000, after: str = "") -> list[SeenSchedule]:
         """Return the schedules of our types, also those whose row cannot be read, by shop and name."""
@@ -157,12 +157,6 @@ class Schedules:
             name: self.engine.tally(self.app.select(self.app.id).where(self._active, where), COUNTED)
             for name, where in asks.items()
         }
-
-    def foreign_types(self) -> dict[str, int]:
-        """Return the app's report types that are mapped to none of ours, each with its number of active schedules."""
-        kind = self.app.report_type
-        query = self.app.select(kind, fn.COUNT(self.app.id)).where(self._active, ~self._of_our_types)
-        return {str(name): int(count) for name, count in self.engine.fetch(query.group_by(kind).order_by(kind))}
 
     def upcoming(self, limit: int) -> list[SeenSchedule]:
         """Return the next *limit* schedules by cursor."""

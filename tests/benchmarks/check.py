@@ -28,7 +28,6 @@ from scheduler_daemon.model import Recurrence, RuleKind
 from scheduler_daemon.recurrence import rule_hash, to_json
 from scheduler_daemon.snapshot import Observer, Tick
 from scheduler_daemon.store import Store
-from scheduler_daemon.tick import tell
 from scheduler_daemon.timetable import first_after
 from tests.benchmarks.measured import Row
 from tests.benchmarks.processes import ROOT, each_database, open_own, own_folder
@@ -103,12 +102,7 @@ def check(app: App) -> tuple[float, int]:
     """Make one check as the daemon's check does, without starting runs; return its milliseconds and the runs queued."""
     started, now = time.perf_counter(), datetime.now(UTC)
     app.take_mode()
-    app.planner.set_cursors(now, again=True)
-    app.planner.find_edits(now)
-    found = app.planner.queue_due(now)
-    tell(found, app.mode)
-    app.store.mending.wake()
-    app.store.mending.shorten_waits(app.config.retry.cap)
+    found = app.check(now)
     return (time.perf_counter() - started) * 1000, found.queued
 
 

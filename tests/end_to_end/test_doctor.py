@@ -162,7 +162,7 @@ def test_a_file_that_is_no_database_or_is_older_or_newer(desk: Desk) -> None:
     assert "newer version" in told(examined(desk, code=3), "database")
     file.unlink()
     sqlite3.connect(file).close()
-    assert "scheduler db upgrade" in told(examined(desk, code=3), "database")
+    assert "is empty -> Run: scheduler init" in told(examined(desk, code=3), "database")
     file.write_bytes(b"no database at all, but a text of some length")
     assert "is not an SQLite database" in told(examined(desk, code=3), "database")
 
