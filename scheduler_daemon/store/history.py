@@ -5,16 +5,12 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from peewee import SQL, fn
-
 from ..errors import UsageError
 from ..lib.clock import from_ms, to_ms
 from ..model import Attempt, Delivery, Run, RunStatus, Trigger
 from .engine import Engine
 from .rows import delivery_from_row, delivery_query, moment, run_from_row, run_query
 
-#: As constants in the text: only so is the index of such rows used (DESIGN 9).
-QUEUED, RUNNING = SQL("'queued'"), SQL("'running'")
 #: A count stops here: over a million rows a full one takes 50 ms (DESIGN 9).
 COUNTED = 10_000
 
@@ -25,6 +21,8 @@ class History:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.run = engine.tables.run
+        # As constants in the text: only so is the index of such rows used (DESIGN 9).
+        self._queued, self._running = map(engine.tables.sql, ("'queued'", "'running'"))
 
     def latest(
         self, *, limit: int = 50, shop: str = "", schedule: str = "", status: str = "", before: str = ""
@@ -78,7 +76,7 @@ class History:
     def failed_attempts(self, run_id: str) -> int:
         """Return how many attempts of a run failed and counted."""
         row = self.engine.tables.attempt
-        query = row.select(fn.COUNT(row.number)).where(row.run_id == run_id, row.status == "retry")
+        query = row.select(self.engine.tables.fn.COUNT(row.number)).where(row.run_id == run_id, row.status == "retry")
         return int(self.engine.fetch(query)[0][0])
 
     def last_of(self, schedule_id: str, limit: int = 5) -> Sequence[Run]:
@@ -90,7 +88,7 @@ class History:
     def waiting(self, shop: str, now: datetime) -> int:
         """Return how many runs of the shop may start now."""
         run = self.run
-        ready = (run.shop == shop) & (run.status == QUEUED) & (run.not_before <= to_ms(now))
+        ready = (run.shop == shop) & (run.status == self._queued) & (run.not_before <= to_ms(now))
         return self.engine.tally(run.select(run.id).where(ready), COUNTED)
 
     def by_key(self, schedule_id: str, trigger: Trigger, key: str) -> Run | None:
@@ -110,7 +108,7 @@ class History:
         """Return the numbers that the state file shows of the ledger; each is counted up to `COUNTED`."""
         run = self.run
         day, at = to_ms(now - timedelta(days=1)), to_ms(now)
-        waiting = run.status == QUEUED
+        waiting = run.status == self._queued
         bad = run.status.in_([RunStatus.FAILED.value, RunStatus.PARTIAL.value])
         asks = {
             "queued": waiting & (run.not_before <= at),
@@ -123,4 +121,6 @@ class History:
     def open_runs(self) -> set[str]:
         """Return the ids of all unfinished runs: their spool files stay."""
         status, name = self.run.status, self.run.select(self.run.id)
-        return {row[0] for word in (QUEUED, RUNNING) for row in self.engine.fetch(name.where(status == word))}
+        return {
+            row[0] for word in (self._queued, self._running) for row in self.engine.fetch(name.where(status == word))
+        }

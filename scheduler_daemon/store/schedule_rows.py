@@ -38,8 +38,6 @@ def is_active(app: Any) -> Any:
 
 def schedule_query(tables: "Tables") -> Any:
     """Return a query for schedules with what is ours of them and their shops, for `read_row`; no condition yet."""
-    from peewee import JOIN
-
     app, ours, shop = tables.report_schedule, tables.schedule, tables.shop
     of_shop = (shop.zone.alias("shop_zone"), shop.paused_at.alias("shop_paused_at"))
     return (
@@ -49,8 +47,8 @@ def schedule_query(tables: "Tables") -> Any:
             *of_shop,
             shop.paused_reason.alias("shop_paused_reason"),
         )
-        .join(ours, JOIN.LEFT_OUTER, on=(ours.schedule_id == app.id))
-        .join(shop, JOIN.LEFT_OUTER, on=(shop.shop == app.shop))
+        .join(ours, tables.join.LEFT_OUTER, on=(ours.schedule_id == app.id))
+        .join(shop, tables.join.LEFT_OUTER, on=(shop.shop == app.shop))
     )
 
 

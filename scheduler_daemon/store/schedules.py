@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from peewee import fn
-
 from .. import recurrence
 from ..errors import UsageError
 from ..lib.clock import to_ms
@@ -52,7 +50,9 @@ class Schedules:
     def find(self, wanted: str) -> SeenSchedule:
         """Return the schedule with this id, beginning of an id, or name; raise UsageError `unknown_schedule`."""
         app = self.app
-        fits = (app.id == wanted) | app.id.startswith(wanted) | (fn.LOWER(app.name) == wanted.lower())
+        fits = (
+            (app.id == wanted) | app.id.startswith(wanted) | (self.engine.tables.fn.LOWER(app.name) == wanted.lower())
+        )
         rows = self._read(schedule_query(self.engine.tables).where(fits).order_by(app.id).limit(20))
         exact = [item for item in rows if item.id == wanted]
         chosen = exact or rows

@@ -4,8 +4,6 @@ import json
 from datetime import datetime
 from typing import Any
 
-from peewee import JOIN, fn
-
 from ..lib.clock import from_ms, to_ms
 from ..model import RunStatus, Shop
 from .engine import Engine
@@ -38,7 +36,7 @@ class Shops:
         query = (
             self.shop.select(named.c.shop, *self._known())
             .from_(named)
-            .join(self.shop, JOIN.LEFT_OUTER, on=(self.shop.shop == named.c.shop))
+            .join(self.shop, self.engine.tables.join.LEFT_OUTER, on=(self.shop.shop == named.c.shop))
             .order_by(named.c.shop)
         )
         return [_from_row(row) for row in self.engine.fetch(query)]
@@ -75,6 +73,7 @@ class Shops:
         """Let the shop go on; False where it was not paused."""
         row, run = self.shop, self.engine.tables.run
         queued = (run.shop == domain) & (run.status == RunStatus.QUEUED.value)
+        fn = self.engine.tables.fn
         earliest = run.select(fn.MIN(run.not_before)).where(queued)
         change = {"paused_at": None, "paused_reason": None, "next_work_at": fn.COALESCE(earliest, row.next_work_at)}
         query = row.update(change).where(row.shop == domain, row.paused_at.is_null(False))

@@ -4,6 +4,7 @@ import ast
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -145,3 +146,18 @@ def test_no_import_goes_in_a_circle() -> None:
         for path in free:
             del graph[path]
     assert sorted(str(path.relative_to(PACKAGE)) for path in graph) == []
+
+
+@pytest.mark.parametrize(("url", "drivers"), [("sqlite", []), ("postgres", ["psycopg"]), ("mysql", ["pymysql"])])
+def test_a_process_loads_no_driver_but_its_own(tmp_path: Path, url: str, drivers: list[str]) -> None:
+    """peewee imports every driver it finds, 25 MiB of them, unless the first to import it says which (DESIGN 9)."""
+    program = f"""
+import sys
+from scheduler_daemon.app import open_store
+from scheduler_daemon.store.drivers import peewee
+loaded = "peewee" in sys.modules
+peewee({url!r})
+print(loaded, [name for name in ("psycopg", "pymysql", "psycopg2") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.stdout.strip(), done.stderr) == (f"False {drivers}", "")
