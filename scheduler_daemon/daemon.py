@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from .app import App
+from .counts import Asked, Counts
 from .errors import SchedulerError
 from .lib.clock import iso, monotonic, utc_now
 from .lifesigns import LifeSigns
@@ -58,7 +59,7 @@ class Daemon:
         """Run until a signal; return the exit status."""
         say("daemon_starting", database=self.app.store.target.shown, delivery=self.app.mode)
         config, started = self.app.config, utc_now()
-        observer = Observer(config, self.app.store, "daemon", started)
+        observer = Observer("daemon", started, Counts(config, self.app.store))
         self._signs = LifeSigns(self.app.store, self.state, observer, config.daemon.workers)
         self.wakeup.catch_signals()
         times = CheckTimes(config.daemon.check_every, config.daemon.timezone)
@@ -200,9 +201,8 @@ class Daemon:
 
     def _show(self, *, force: bool = False) -> None:
         threads = self.app.threads
-        self.tick.next_at, self.tick.delivery_mode = self._ticker.next_at(), self.app.mode
-        self.tick.unreadable = len(self.app.planner.aside)
-        self.tick.leaked, self.tick.slots_free = threads.leaked, threads.free() > 0
+        self.tick.next_at, self.tick.leaked = self._ticker.next_at(), threads.leaked
+        self.tick.asked = Asked(self.app.mode, tuple(self.app.planner.aside), threads.free() > 0)
         self._guarded(lambda: self._signs.show(self.tick, self.app.threads.holds(), force=force))
 
     # Signals --------------------------------------------------------------------------------------------------------

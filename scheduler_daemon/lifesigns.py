@@ -19,6 +19,8 @@ from .threads import Hold
 
 #: The state file is written at least this often, in seconds.
 WRITE_EVERY = 10.0
+#: Seconds that it waits for new numbers at most.
+LATEST = 2.0
 #: A daemon that showed no life for so long is gone for good.
 GONE = timedelta(days=7)
 #: And at most this often, in seconds, where something happened.
@@ -42,13 +44,16 @@ class LifeSigns:
     def show(self, tick: Tick, holds: Sequence[Hold], *, force: bool = False) -> None:
         """Write the state file where it is time, and feed the watchdog; a disk that is full is told, once."""
         self._feed_watchdog()
-        since = monotonic() - self._written
-        if not force and not (self.dirty and since >= WRITE_SOON) and since < WRITE_EVERY:
+        since, counts = monotonic() - self._written, self.observer.counts
+        if not force and since < (WRITE_SOON if self.dirty or counts.fresh else WRITE_EVERY):
             return
         now = utc_now()
-        self.observer.count(now, tick)
+        if force:
+            counts.take(now, tick.asked)
+        elif not counts.fresh and counts.take_soon(tick.asked) and since < WRITE_EVERY + LATEST:
+            return  # written when the numbers are there
         self._written = monotonic()
-        self.dirty = False
+        self.dirty = counts.fresh = False
         self._write({**self.observer.state(now, tick, holds, self.workers)})
 
     def farewell(self, tick: Tick) -> None:

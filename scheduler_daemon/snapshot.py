@@ -4,22 +4,15 @@ import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from . import __version__
-from .config import Config
-from .errors import StoreError
-from .lib.clock import iso, monotonic
+from .counts import Asked, Counts
+from .lib.clock import iso
 from .problems import problems
-from .store import Store
-from .store.invariants import MOST_SKEW_MS
 from .threads import Hold
-
-#: Counting may cost this share of the time at most: on a big table it is done less often.
-SHARE = 0.01
-UPCOMING = 5
 
 
 @dataclass(slots=True)
@@ -38,63 +31,19 @@ class Tick:
     waits_for: str = ""
     #: What went wrong since: code, message, hint, at; None while all is well.
     last_error: dict[str, Any] | None = None
-    #: "hold", "redirect" or "live".
-    delivery_mode: str = "live"
-    #: Schedules whose row cannot be read.
-    unreadable: int = 0
+    #: The delivery mode, the rows set aside and the slots, as the loop last saw them.
+    asked: Asked = field(default_factory=Asked)
     #: Threads that hang and were given up on.
     leaked: int = 0
-    #: Whether a slot is free for one more shop.
-    slots_free: bool = True
 
 
 @dataclass(slots=True)
 class Observer:
-    """Puts together what the state file says; remembers counts that are dear to take."""
+    """Puts together what the state file says."""
 
-    config: Config
-    store: Store
     mode: str
     started_at: datetime
-    _counts: dict[str, int] = field(default_factory=dict)
-    _upcoming: list[dict[str, Any]] = field(default_factory=list)
-    _count_again: float = 0.0
-    _unwell: str = ""
-    _breaches: list[tuple[str, str]] = field(default_factory=list)
-
-    def count(self, now: datetime, tick: Tick, *, force: bool = False) -> None:
-        """Take counts and invariants anew where it is time; keep the old ones while the database does not answer."""
-        started = monotonic()
-        if started < self._count_again and not force:
-            return
-        try:
-            found = {**self.store.schedules.counts(), **self.store.history.counts(now)}
-            earliest = self.store.queueing.next_due_at()
-            late = max(0.0, (now - earliest).total_seconds()) if earliest else 0.0
-            self._counts = {"due": self.store.queueing.count_due(now), **found, "oldest_overdue_s": int(late)}
-            self._breaches = self._look_for_breaches(tick)
-            self._upcoming = [self._next(item) for item in self.store.schedules.upcoming(UPCOMING)]
-            self._unwell = ""
-        except StoreError as error:
-            self._unwell = error.message
-        took = monotonic() - started
-        self._count_again = monotonic() + max(1.0, took / SHARE)
-
-    def _look_for_breaches(self, tick: Tick) -> list[tuple[str, str]]:
-        daemon, found = self.config.daemon, []
-        if tick.delivery_mode != "hold":
-            patience = max(2 * daemon.lease, timedelta(seconds=60))
-            found = self.store.invariants.breaches(patience, daemon.deadline, slots_free=tick.slots_free)
-        skew = self.store.skew_ms()
-        if abs(skew) > MOST_SKEW_MS:
-            ahead = "ahead of" if skew > 0 else "behind"
-            found.append(("clock_skew", f"This machine's clock is {abs(skew) / 1000:.1f} s {ahead} the database's."))
-        return found
-
-    def _next(self, seen: Any) -> dict[str, Any]:
-        zone = (seen.schedule.zone if seen.schedule else "") or seen.shop_zone or "UTC"
-        at = iso(seen.due_at) if seen.due_at else None
-        return {"at": at, "shop": seen.shop, "report": seen.name, "schedule": seen.id, "zone": zone}
+    counts: Counts
 
     def state(self, now: datetime, tick: Tick, holds: Sequence[Hold], workers: int) -> dict[str, Any]:
         """Return the state file's content."""
@@ -109,7 +58,7 @@ class Observer:
             "boot_id": boot_id(),
             "host": socket.gethostname(),
             "version": __version__,
-            "database": self.store.target.shown,
+            "database": self.counts.store.target.shown,
             "started_at": iso(self.started_at),
             "written_at": iso(now),
             "tick": {
@@ -120,9 +69,9 @@ class Observer:
                 "waits_for": tick.waits_for,
             },
             "running": [_running(hold) for hold in holds],
-            "delivery_mode": tick.delivery_mode,
-            "counts": self._counts,
-            "next": self._upcoming,
+            "delivery_mode": tick.asked.delivery_mode,
+            "counts": self.counts.numbers,
+            "next": self.counts.upcoming,
             "slots": {"total": workers, "free": workers - len(holds)},
             "problems": self._problems(tick),
             "last_error": tick.last_error,
@@ -131,12 +80,12 @@ class Observer:
     def _problems(self, tick: Tick) -> list[dict[str, str]]:
         last = str(tick.last_error["message"]) if tick.last_error else ""
         return problems(
-            mode=tick.delivery_mode,
-            counts=self._counts,
-            breaches=self._breaches,
-            unwell=self._unwell or last,
+            mode=tick.asked.delivery_mode,
+            counts=self.counts.numbers,
+            breaches=self.counts.breaches,
+            unwell=self.counts.unwell or last,
             leaked=tick.leaked,
-            unreadable=tick.unreadable,
+            unreadable=len(tick.asked.aside),
         )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from ..app import App, build, open_store
+from ..counts import Asked, Counts
 from ..errors import AlreadyRunning, UsageError
 from ..lib.clock import iso, monotonic, utc_now
 from ..lib.words import parse_length, plural
@@ -194,10 +195,9 @@ def _write_state(app: App, now: datetime) -> None:
         say("state_unwritable", "warning", error=error.strerror or str(error))
         return
     try:
-        observer = Observer(app.config, app.store, "once", now)
-        tick = Tick(number=1, last_good_at=utc_now(), delivery_mode=app.mode)
-        tick.unreadable = len(app.planner.aside)
-        observer.count(utc_now(), tick, force=True)
+        observer = Observer("once", now, Counts(app.config, app.store))
+        tick = Tick(number=1, last_good_at=utc_now(), asked=Asked(app.mode, tuple(app.planner.aside)))
+        observer.counts.take(utc_now(), tick.asked)
         state.write(observer.state(utc_now(), tick, [], app.config.daemon.workers))
     except OSError as error:
         say("state_unwritable", "warning", error=error.strerror or str(error))

@@ -109,9 +109,9 @@ class Queueing:
         query = schedule_query(self.engine.tables).where(self.row.id > after_id)
         return self._read(query.order_by(self.row.id).limit(limit))
 
-    def count_due(self, now: datetime) -> int:
-        """Return how many active schedules of ours are due and not queued, counted up to `PAGE`."""
-        ids = self.row.select(self.row.id).where(self.ours)
+    def count_due(self, now: datetime, aside: Iterable[str] = ()) -> int:
+        """Return how many active schedules of ours are due and not queued, without *aside*, counted up to `PAGE`."""
+        ids = self.row.select(self.row.id).where(self.ours, *self._without(aside))
         return sum(self.engine.tally(ids.where(condition), PAGE) for condition in self.not_after(now))
 
     def cursor_of(self, schedule_id: str) -> datetime | None:

@@ -38,7 +38,7 @@ FLOORS = (
     ("store", "sources"),
     ("config",),
     ("access",),
-    ("tick", "prepare", "deliver", "problems", "snapshot", "retention", "loop_clock"),
+    ("tick", "prepare", "deliver", "problems", "counts", "snapshot", "retention", "loop_clock"),
     ("perform",),
     ("app", "wakeup", "lifesigns", "daemon"),
     ("cli", "__main__"),
