@@ -115,7 +115,9 @@ class Daemon:
     def _check_now(self) -> bool:
         now = utc_now()
         self.app.take_mode()
-        self.app.check(now)
+        found = self.app.check(now)
+        for shop in sorted(found.shops & self.app.threads.busy()):
+            say("shop_busy", shop=shop)
         self._start_shops()
         self._signs.note_node(self.tick, self.app.mode, self.app.threads.holds())
         self.app.retention.start(now)

@@ -108,7 +108,7 @@ class ShopThreads:
             return self.workers - len(self._holds)
 
     def start(self, lease: Lease) -> bool:
-        """Work for the shop of *lease*; False where it is still at work here."""
+        """Work for the shop of *lease*; False where it is still at work here (who claims leaves out `busy`)."""
         with self._guard:
             lock = self._locks.setdefault(lease.shop, threading.Lock())
             if not lock.acquire(blocking=False):

@@ -168,14 +168,10 @@ def start_shops(store: Store, threads: ShopThreads, only: str = "") -> int:
     free = threads.free()
     if free <= 0:
         return 0
-    started = 0
-    for lease in store.leases.claim(free, only):
-        if threads.start(lease):
-            started += 1
-        else:
-            # Its thread lost the lease and still works: nobody extends this one, so the shop is free when it ends.
-            say("shop_busy", shop=lease.shop)
-    return started
+    leases = store.leases.claim(free, only, threads.busy())
+    for lease in leases:
+        threads.start(lease)
+    return len(leases)
 
 
 def tell(found: Found, mode: str) -> None:

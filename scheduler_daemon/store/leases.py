@@ -23,13 +23,13 @@ TAKE = "SET holder = ?, fence = fence + 1, beat = 0, lease_until = {now} + ?"
 
 CLAIM_SQLITE = f"""
 UPDATE {{ours}}scheduler_shop {TAKE} WHERE shop IN (
-  SELECT shop FROM {{ours}}scheduler_shop WHERE {FREE} AND (? = '' OR shop = ?) ORDER BY next_work_at LIMIT ?
+  SELECT shop FROM {{ours}}scheduler_shop WHERE {FREE} AND (? = '' OR shop = ?) BUSY ORDER BY next_work_at LIMIT ?
 ) RETURNING shop, fence"""
 
 #: A plain sub-select with LIMIT and SKIP LOCKED may be evaluated twice; a materialized one is not.
 CLAIM_POSTGRES = f"""
 WITH c AS MATERIALIZED (
-  SELECT shop FROM {{ours}}scheduler_shop WHERE {FREE} AND (?::text = '' OR shop = ?)
+  SELECT shop FROM {{ours}}scheduler_shop WHERE {FREE} AND (?::text = '' OR shop = ?) BUSY
   ORDER BY next_work_at LIMIT ? FOR UPDATE SKIP LOCKED
 )
 UPDATE {{ours}}scheduler_shop s {TAKE.replace("fence + 1", "s.fence + 1")}
@@ -37,7 +37,7 @@ FROM c WHERE s.shop = c.shop RETURNING s.shop, s.fence"""
 
 #: MySQL has no UPDATE ... RETURNING (MariaDB 10.11 neither): rows are locked, then changed.
 FREE_MYSQL = f"""
-SELECT shop, fence FROM {{ours}}scheduler_shop WHERE {FREE} AND (? = '' OR shop = ?)
+SELECT shop, fence FROM {{ours}}scheduler_shop WHERE {FREE} AND (? = '' OR shop = ?) BUSY
 ORDER BY next_work_at LIMIT ? FOR UPDATE SKIP LOCKED"""
 
 BEAT = """
@@ -69,28 +69,30 @@ class Leases:
         #: Asks whether a lease still holds; where rows can be locked, it stays so until the transaction's end.
         self.hold_text = engine.text(HOLD + engine.dialect.lock)
 
-    def claim(self, limit: int, only: str = "") -> list[Lease]:
+    def claim(self, limit: int, only: str = "", busy: Iterable[str] = ()) -> list[Lease]:
         """
         Take up to *limit* shops that have work now and no live lease, the longest-waiting first.
 
-        *only* names the one shop that may be taken. The returned leases are valid from the moment before the
-        statement was sent, so a slow answer makes them shorter, never longer.
+        *only* names the one shop that may be taken; *busy* those that are not asked for, because a thread of this
+        process is still at work there: it gave its shop back a moment ago, or it lost it. The returned leases are
+        valid from the moment before the statement was sent, so a slow answer makes them shorter, never longer.
         """
-        sent = monotonic()
-        take, free = (self.holder, self._ms), (only, only, limit)
+        sent, out = monotonic(), sorted(busy)
+        take, free = (self.holder, self._ms), (only, only, *out, limit)
+        without = f"AND shop NOT IN ({', '.join('?' * len(out))})" if out else ""
         if self.engine.kind == "sqlite":
-            rows = self.engine.write(CLAIM_SQLITE, (*take, *free))
+            rows = self.engine.write(CLAIM_SQLITE.replace("BUSY", without), (*take, *free))
         elif self.engine.kind == "postgres":
-            rows = self.engine.write(CLAIM_POSTGRES, (*free, *take))
+            rows = self.engine.write(CLAIM_POSTGRES.replace("BUSY", without), (*free, *take))
         else:
-            rows = self._claim_in_steps(take, free)
+            rows = self._claim_in_steps(take, FREE_MYSQL.replace("BUSY", without), free)
         until = sent + self.length * SAFE
         return [Lease(shop=row[0], fence=row[1], valid_until=until) for row in rows]
 
-    def _claim_in_steps(self, take: tuple[object, ...], free: tuple[object, ...]) -> Rows:
+    def _claim_in_steps(self, take: tuple[object, ...], ask: str, free: tuple[object, ...]) -> Rows:
         """Claim where an UPDATE returns no rows: the locked rows are ours until the commit."""
         with self.engine.transaction():
-            rows = self.engine.write(FREE_MYSQL, free)
+            rows = self.engine.write(ask, free)
             if rows:
                 marks = ", ".join("?" * len(rows))
                 shops = [row[0] for row in rows]

@@ -13,6 +13,7 @@ from scheduler_daemon.model import Lease, Outcome, RunStatus
 from scheduler_daemon.store import Store
 from scheduler_daemon.store.moments import encode
 from scheduler_daemon.threads import Hold, ShopThreads
+from scheduler_daemon.tick import start_shops
 from tests.integration.test_store import queue_due
 from tests.making import make_schedule, now
 
@@ -96,3 +97,29 @@ def test_no_retry_is_made_when_the_next_occurrence_comes_first(
     config = load_config(None, {"spool.dir": str(tmp_path / "spool"), "retry.past_next": past_next}, {})
     build(config, store, lambda: None).performer.give_up(Hold(claimed, claimed.valid_until, run=run))
     assert store.history.find(run.id).status is status
+
+
+def test_a_shop_given_back_by_a_thread_that_still_ends_is_claimed_a_moment_later_and_no_lease_is_lost(
+    store: Store,
+) -> None:
+    """Else its lease would lie unused for a minute, and its reports would wait."""
+    make_schedule(store)
+    queue_due(store)
+    given_back, end = threading.Event(), threading.Event()
+
+    def work(hold: Hold) -> None:
+        store.leases.release(hold.lease)
+        given_back.set()
+        end.wait(30)
+        store.close()
+
+    threads = ShopThreads(2, work, lambda: None)
+    assert start_shops(store, threads) == 1
+    assert given_back.wait(30)
+    assert start_shops(store, threads) == 0
+    assert store.leases.next_work_at() is not None, "nobody holds the shop"
+    end.set()
+    while threads.busy():
+        pass
+    assert start_shops(store, threads) == 1
+    threads.close()
