@@ -14,10 +14,12 @@ from .errors import StoreError
 from .lib.clock import monotonic
 from .logs import say, say_defect
 from .model import Lease
+from .notify import Notifier
 from .perform import Performer
 from .prepare import Preparer
 from .retention import Retention
 from .retry import RetryPolicy
+from .revival import Revival
 from .sources import TYPES
 from .spool import Spool
 from .store import Store, read_url
@@ -36,6 +38,7 @@ class App:
     planner: Planner
     heartbeat: "Heartbeat"
     retention: Retention
+    notifier: Notifier
 
     @property
     def mode(self) -> str:
@@ -46,7 +49,7 @@ class App:
         """Take the delivery mode that configuration and database say now (`scheduler go-live` may have changed it)."""
         mode = delivery_mode(self.config, self.store)
         if mode != self.planner.mode:
-            self.planner.mode = self.performer.deliverer.mode = mode
+            self.planner.mode = self.performer.deliverer.mode = self.notifier.mode = mode
             say("delivery_mode", mode=mode)
 
     def check(self, now: datetime, only: Only = EVERYTHING) -> Found:
@@ -63,6 +66,7 @@ class App:
         """Take a configuration that was read again, apart from what only a start can take; tell what changed."""
         changed, fixed = self.config.take(fresh)
         self.performer.policy = self.performer.deliverer.policy = retry_policy(self.config)
+        tell_of(self.store, self.config)
         say("config_reloaded", changed=f": {', '.join(changed)}" if changed else "")
         if fixed:
             say("config_needs_restart", "warning", options=", ".join(fixed))
@@ -95,6 +99,12 @@ def retry_policy(config: Config) -> RetryPolicy:
     return RetryPolicy(config.retry.attempts, config.retry.base, config.retry.cap)
 
 
+def tell_of(store: Store, config: Config) -> None:
+    """Let *store* write notices and pauses as `[notices]` says."""
+    store.troubles.command = bool(config.notices.command)
+    store.troubles.pause_after = config.notices.pause_after
+
+
 def build(config: Config, store: Store, wake: Callable[[], None], *, remember: bool = True) -> App:
     """
     Put the parts together; *wake* is called when a shop's thread is done.
@@ -103,14 +113,18 @@ def build(config: Config, store: Store, wake: Callable[[], None], *, remember: b
     """
     policy = retry_policy(config)
     mode = delivery_mode(config, store)
-    preparer = Preparer(config, ShopAccess(config, store), Spool(config.spool_dir))
+    access = ShopAccess(config, store)
+    preparer = Preparer(config, access, Spool(config.spool_dir))
+    tell_of(store, config)
+    notifier = Notifier(config, store, mode)
     performer = Performer(config, store, preparer, Deliverer(config, store, policy, mode), policy)
+    performer.tell_owners = notifier.wake
     if not remember:
         performer.ended = deque(maxlen=0)
     threads = ShopThreads(config.daemon.workers, performer.work, wake)
     heartbeat = Heartbeat(store, threads, config.daemon.beat.total_seconds())
-    retention = Retention(config, store, preparer.spool)
-    return App(config, store, performer, threads, Planner(store, mode), heartbeat, retention)
+    retention = Retention(config, store, preparer.spool, Revival(store, access))
+    return App(config, store, performer, threads, Planner(store, mode), heartbeat, retention, notifier)
 
 
 class Heartbeat:

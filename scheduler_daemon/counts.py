@@ -8,6 +8,7 @@ from typing import Any
 from .config import Config
 from .errors import StoreError
 from .lib.clock import iso, monotonic, utc_now
+from .lib.words import plural
 from .logs import say_defect
 from .store import SeenSchedule, Store
 from .store.invariants import MOST_SKEW_MS
@@ -15,6 +16,8 @@ from .store.invariants import MOST_SKEW_MS
 #: Counting may cost this share of the time at most: on a big table it is done less often.
 SHARE = 0.01
 UPCOMING = 5
+#: Notices that were tried and wait for longer than this are a problem.
+UNTOLD = timedelta(minutes=30)
 
 
 @dataclass(slots=True)
@@ -98,10 +101,23 @@ class Counts:
         if asked.delivery_mode != "hold":
             patience = max(2 * daemon.lease, timedelta(seconds=60))
             found = self.store.invariants.breaches(patience, daemon.deadline, slots_free=asked.slots_free)
+        found += self._look_at_notices()
         skew = self.store.skew_ms()
         if abs(skew) > MOST_SKEW_MS:
             ahead = "ahead of" if skew > 0 else "behind"
             found.append(("clock_skew", f"This machine's clock is {abs(skew) / 1000:.1f} s {ahead} the database's."))
+        return found
+
+    def _look_at_notices(self) -> list[tuple[str, str]]:
+        found, settings = [], self.config.notices
+        if paused := [shop for shop, _ in self.store.shops.paused_by_us()]:
+            others = f" and {len(paused) - 1} more" if len(paused) > 1 else ""
+            found.append(("shop_paused", f"{paused[0]}{others}: paused, because Shopify refuses its reports."))
+        if untold := self.store.notices.untold(UNTOLD):
+            found.append(("notices_untold", f"{plural(untold, 'notice')} of trouble cannot be sent."))
+        if self.config.email is not None and not (settings.to or settings.command):
+            missing = "Nobody is told of trouble where a schedule has no owner: notices.to is unset."
+            found.append(("notices_unset", missing))
         return found
 
 

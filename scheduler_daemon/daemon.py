@@ -68,6 +68,7 @@ class Daemon:
         self._last_good = monotonic()
         self._offset = utc_now().timestamp() - monotonic()
         self.app.heartbeat.start()
+        self.app.notifier.start()
         self._guarded(self._signs.replace_predecessors)
         self._guarded(lambda: self._signs.note_node(self.tick, self.app.mode))
         self._show(force=True)

@@ -16,6 +16,9 @@ from .retry import RetryPolicy, next_attempt_at
 from .store import Store
 from .threads import Hold
 
+#: Refusals that no repeat cures.
+REFUSED = ("smtp_refused", "bad_address", "message_too_big", "channel_not_configured")
+
 
 @dataclass(slots=True)
 class Deliverer:
@@ -153,4 +156,5 @@ def judge(rows: Sequence[Delivery]) -> Outcome:
         return Outcome(RunStatus.SUCCEEDED)
     if delivered:
         return Outcome(RunStatus.PARTIAL, error_code=code, error=said)
-    return Outcome(RunStatus.FAILED, error_code=code, error=error)
+    permanent = all(row.error_code in REFUSED for row in bad)
+    return Outcome(RunStatus.FAILED, error_code=code, error=error, permanent=permanent)

@@ -19,6 +19,7 @@ from .prepare import Preparer
 from .retry import RetryPolicy, next_attempt_at
 from .store import Store
 from .threads import Hold, Stopped
+from .trouble import trouble_of
 
 #: One claim lasts this long while other shops wait (DESIGN 6).
 MOST_SECONDS = 30.0
@@ -37,6 +38,8 @@ class Performer:
     draining: bool = False
     #: Whether other shops wait for a slot; set by the loop.
     others_wait: bool = False
+    #: Called when there is something to tell an owner.
+    tell_owners: Callable[[], None] = lambda: None
     #: Ids of the runs that ended here, for a command that waits for them; a daemon keeps none.
     ended: deque[str] = field(default_factory=deque)
 
@@ -80,6 +83,7 @@ class Performer:
             say("run_adopted", "warning", run=run_id, shop=lease.shop, status=status.value)
         started, count = monotonic(), 0
         finished: list[str] = []
+        troubled = self.store.troubles.of_shop(lease.shop) if run is not None else set()
         tally = {"succeeded": 0, "failed": 0, "skipped": 0}
         if run is not None:
             waiting = self.store.history.waiting(lease.shop, utc_now())
@@ -89,7 +93,7 @@ class Performer:
             count += 1
             long = count >= self.config.daemon.max_per_claim or monotonic() - started > MOST_SECONDS
             go_on = not self.draining and not hold.abort.is_set() and not (long and self.others_wait)
-            following = hold.keep_trying(partial(self.store.corridor.finish, lease, run, outcome, go_on=go_on))
+            following = self._finish(run, outcome, hold, troubled, go_on=go_on)
             self._tell(run, outcome, tally)
             if outcome.status.final:
                 finished.append(run.schedule_id)
@@ -99,6 +103,20 @@ class Performer:
         if count:
             others = f", {tally['skipped']} skipped" if tally["skipped"] else ""
             say("shop_finished", shop=lease.shop, succeeded=tally["succeeded"], failed=tally["failed"], others=others)
+
+    def _finish(self, run: Run, outcome: Outcome, hold: Hold, troubled: set[str], *, go_on: bool) -> Run | None:
+        """Close the attempt with all that follows from it, in one commit; return the shop's next run, started."""
+        lease, also = hold.lease, None
+        trouble = trouble_of(run, outcome, known=run.schedule_id in troubled)
+        if trouble is not None:
+            token = self.store.sessions.mark(lease.shop) if trouble.closes_shop else ""
+            also = partial(self.store.troubles.ended, lease=lease, run=run, trouble=trouble, token=token)
+            go_on = go_on and not trouble.closes_shop
+        following = hold.keep_trying(partial(self.store.corridor.finish, lease, run, outcome, go_on=go_on, also=also))
+        if trouble is not None:
+            (troubled.discard if trouble.recovered else troubled.add)(run.schedule_id)
+            self.tell_owners()
+        return following
 
     def _perform(self, run: Run, hold: Hold) -> Outcome:
         """Make and deliver one report; every expected failure becomes part of the outcome."""
@@ -148,8 +166,9 @@ class Performer:
         if again is not None and not throttled and self._comes_first(run, again):
             again = None
         status = RunStatus.FAILED if again is None else RunStatus.QUEUED
+        told = (error.code, sentence(error))
         counts = again is None or not throttled
-        return Outcome(status, error_code=error.code, error=sentence(error), not_before=again, counts=counts)
+        return Outcome(status, None, *told, not_before=again, counts=counts, permanent=not retryable)
 
     def _comes_first(self, run: Run, again: datetime) -> bool:
         """Whether the schedule's next occurrence comes before another try at this one."""

@@ -11,6 +11,9 @@ HINTS = {
     "work_unowned": "See its log; then: scheduler check-once",
     "run_unowned": "See its log; then: scheduler check-once",
     "outbox_stuck": "See: scheduler history show, and the log of the daemon that sends it.",
+    "shop_paused": "See: scheduler shops list",
+    "notices_untold": "See: scheduler notices list",
+    "notices_unset": 'Set it: [notices] to = "you@example.com"',
     "clock_skew": "Set the clock of this machine, or of the database's: see timedatectl.",
 }
 

@@ -1,4 +1,4 @@
-"""What is not kept for ever: old rows of the ledger, old files of the spool; in a thread of its own."""
+"""What goes on beside the checks, in a thread of its own: old rows and files are removed, paused shops looked at."""
 
 import threading
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from .config import Config
 from .errors import StoreError
 from .lib.clock import monotonic
 from .logs import say, say_defect
+from .revival import Revival
 from .spool import Spool
 from .store import Store
 
@@ -24,6 +25,7 @@ class Retention:
     config: Config
     store: Store
     spool: Spool
+    revival: Revival
     _spool_again: float = 0.0
     _thread: threading.Thread | None = None
 
@@ -38,6 +40,7 @@ class Retention:
             rows, files = self.prune(now, monotonic() + MOST_SECONDS), self._sweep(now)
             if rows or files:
                 say("tidied", rows=rows, files=files)
+            self.revival.look(now)
         except StoreError as error:  # the next round goes on
             say("check_failed", "warning", error=error.message, code=error.code)
         except Exception as error:  # a defect must not end in silence

@@ -100,6 +100,8 @@ class Planner:
             return None
         schedule = seen.schedule
         unfinished = schedule.overlap is Overlap.SKIP and self.store.queueing.unfinished(seen.id)
+        if seen.shop_paused is not None and schedule.paused_at is None:
+            schedule = replace(schedule, paused_at=now, paused_reason=seen.shop_paused)
         try:
             plan = timetable.plan(schedule, now, shop_zone=seen.shop_zone, unfinished=unfinished)
         except (KeyError, ValueError, TypeError, OverflowError) as error:

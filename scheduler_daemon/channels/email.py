@@ -3,7 +3,7 @@
 import smtplib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -14,6 +14,7 @@ from ..model import Receipt, Recipient
 from .address import for_the_wire, parse_address, read_sender
 from .base import Parcel
 from .message import Mail, build, message_id, quote_dots
+from .note import build_note
 from .smtp import Server, connect, drop, leave, said, unavailable
 
 __all__ = ["Email", "Options", "connect"]
@@ -87,6 +88,14 @@ class Email:
                 raise
         # It hung up between two mails, as servers do after a number of them; nothing of this one had gone out.
         return self._send(parcel, recipient, key)
+
+    def tell(self, subject: str, text: str, address: str, key: str, at: datetime) -> None:
+        """Send a plain text to one address, *at* (UTC) as its date; raise DeliveryError."""
+        sender = for_the_wire(read_sender(self.options.sender)[1])
+        if self._server is None:
+            self._server = connect(self.options)
+        mail = build_note(subject, text, address, key, sender=self.options.sender, at=at)
+        self._transact(self._server, sender, address, mail, False)
 
     def close(self) -> None:
         """Say goodbye; a goodbye that fails after the mail was taken is no failure."""
@@ -186,7 +195,9 @@ class Email:
             if self._server is not None:
                 self._server.rset()
         if code == TOO_BIG and mail is not None:
-            raise self._too_big(mail.path.name, mail.size, f"refused it: {code} {said(reply)}")
+            raise self._too_big(
+                mail.path.name if mail.path else "a notice", mail.size, f"refused it: {code} {said(reply)}"
+            )
         raise DeliveryError(
             f"{self.options.host} refused the mail to {address}: {code} {said(reply)}",
             code="smtp_refused",

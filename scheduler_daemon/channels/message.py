@@ -34,8 +34,8 @@ class Mail:
 
     #: What stands before the attached file.
     head: bytes
-    #: The attached file.
-    path: Path
+    #: The attached file; None where there is none.
+    path: Path | None
     #: Its size in bytes.
     file_size: int
     #: What stands after it.
@@ -50,6 +50,8 @@ class Mail:
     def blocks(self) -> Iterator[bytes]:
         """Yield the mail as it goes out, dots not doubled; raise DeliveryError where the file is not as announced."""
         yield self.head
+        if self.path is None:
+            return
         left = self.file_size
         try:
             with self.path.open("rb") as file:
@@ -95,8 +97,8 @@ def build(parcel: Parcel, key: str, *, sender: str, reply_to: str = "", utf8: bo
         *_headers(parcel, key, sender, answers_to, utf8),
         f'Content-Type: multipart/mixed; boundary="{outer}"',
         *("", f"--{outer}", f'Content-Type: multipart/alternative; boundary="{inner}"'),
-        *("", f"--{inner}", *_part("plain", _text(said, answers_to))),
-        *(f"--{inner}", *_part("html", _html(said, answers_to)), f"--{inner}--"),
+        *("", f"--{inner}", *part("plain", _text(said, answers_to))),
+        *(f"--{inner}", *part("html", _html(said, answers_to)), f"--{inner}--"),
         *("", f"--{outer}", *_attached(parcel), "", ""),
     ]
     return Mail("\r\n".join(lines).encode(), path, size, f"--{outer}--\r\n".encode())
@@ -136,7 +138,7 @@ def _mailbox(text: str, utf8: bool, name: str = "") -> str:
     return mailbox(address, name) if utf8 or address.isascii() else unreachable(address)
 
 
-def _part(kind: str, text: str) -> list[str]:
+def part(kind: str, text: str) -> list[str]:
     """Return a text as a part, its lines in quoted-printable (RFC 2045, 6.7)."""
     body = b2a_qp(text.encode()).decode("ascii").rstrip("\n").split("\n")
     return [f"Content-Type: text/{kind}; charset=utf-8", "Content-Transfer-Encoding: quoted-printable", "", *body, ""]

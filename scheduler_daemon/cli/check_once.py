@@ -13,7 +13,7 @@ import click
 
 from ..app import App, build, open_store
 from ..counts import Asked, Counts
-from ..errors import AlreadyRunning, UsageError
+from ..errors import AlreadyRunning, StoreError, UsageError
 from ..lib.clock import iso, monotonic, utc_now
 from ..lib.words import parse_length, plural
 from ..logs import say
@@ -129,12 +129,21 @@ def _check(app: App, wake: threading.Event, only: Only, as_json: bool, seconds: 
         with Progress(app.config, app.threads) as progress:
             done = _wait(app, wake, only[0], until, progress)
     runs = app.store.history.runs(sorted(set(app.performer.ended)))
+    _tell_owners(app)
     _write_state(app, now)
     code = _code(runs, found.refused, done)
     _print(app, runs, held, as_json, code)
     if done:
         app.close()
     return code
+
+
+def _tell_owners(app: App) -> None:
+    """Tell owners of trouble, as the daemon does beside its work; what cannot be told waits in the outbox."""
+    try:
+        app.notifier.tell_due()
+    except StoreError as error:
+        say("check_failed", "warning", error=error.message, code=error.code)
 
 
 def _wait(app: App, wake: threading.Event, shop: str, until: float, progress: Progress) -> bool:

@@ -30,6 +30,7 @@ COMMANDS = {
     "shops": ("shops", "Add, list, check, pause and remove shops."),
     "reports": ("reports", "Add, list, edit, explain and run scheduled reports."),
     "history": ("history", "Look at what ran."),
+    "notices": ("notices", "Look at what owners were told of trouble; mute it."),
     "go-live": ("go_live", "Let reports leave, after showing what would."),
     "db": ("db", "Look at the database and upgrade it."),
     "config": ("config_commands", "Show and check the configuration."),

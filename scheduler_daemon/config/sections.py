@@ -1,11 +1,13 @@
 """Every option, described once: this feeds reading, checking, the example file and the README's table."""
 
+import shlex
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from ..channels.address import read_sender
 from ..channels.email import Options as EmailSection
 from ..channels.folder import Options as FolderSection
 from ..lib.options import Length, SecretText, Size
@@ -68,6 +70,25 @@ class Notices(Section):
     """`[notices]`: who is told of trouble."""
 
     to: str = Field("", description="Mail address that is told of trouble where a schedule has no owner.")
+    digest: Length = Field(timedelta(hours=1), description="How often one person is told of trouble that lasts.")
+    command: str = Field("", description="Program run for notices too; they stand as JSON on its standard input.")
+    command_timeout: Length = Field(timedelta(seconds=30), description="How long the program may take.")
+    pause_after: int = Field(
+        5, ge=0, description="Permanent failures in a row after which a schedule is paused; 0 is never."
+    )
+
+    @field_validator("to")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        if value and read_sender(value)[0]:
+            raise ValueError(f"{value!r} has a name; write the address alone")
+        return value.strip()
+
+    @field_validator("command")
+    @classmethod
+    def _can_be_split(cls, value: str) -> str:
+        shlex.split(value)
+        return value
 
 
 class Database(Section):

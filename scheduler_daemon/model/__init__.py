@@ -1,6 +1,7 @@
 """The nouns: frozen, without I/O, with a sentence on every field."""
 
 from .node import Node
+from .notice import Notice, NoticeKind, NoticeState, Trouble
 from .report import (
     About,
     Cell,
@@ -51,6 +52,9 @@ __all__ = [
     "DeliveryState",
     "Lease",
     "Node",
+    "Notice",
+    "NoticeKind",
+    "NoticeState",
     "Occurrence",
     "Outcome",
     "Overlap",
@@ -71,4 +75,5 @@ __all__ = [
     "StoredSession",
     "Table",
     "Trigger",
+    "Trouble",
 ]

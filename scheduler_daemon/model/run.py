@@ -207,6 +207,8 @@ class Outcome:
     timings: Mapping[str, float] = field(default_factory=lambda: NOTHING)
     #: Rows in the table.
     record_count: int | None = None
+    #: Whether it failed in a way that no retry cures.
+    permanent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

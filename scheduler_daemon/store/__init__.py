@@ -22,12 +22,14 @@ from .leases import Leases
 from .mending import Mending
 from .moments import Style
 from .notebook import Notebook
+from .notices import Notices
 from .pruning import Pruning
 from .queueing import Queueing
 from .schedule_rows import SeenSchedule
 from .schedules import Schedules
 from .sessions import Sessions
 from .shops import Shops
+from .troubles import Troubles
 from .urls import Target, read_url
 
 __all__ = ["SeenSchedule", "Store", "Target", "new_holder", "read_url"]
@@ -69,11 +71,13 @@ class Store:
         schedule = styles(self.engine, tables.report_schedule, tables.report_schedule.next_run_at)["next_run_at"]
         session = styles(self.engine, tables.session, tables.session.expires)["expires"]
         self.leases = Leases(self.engine, self.holder, lease)
-        self.corridor = Corridor(self.engine, self.leases, self._faces())
+        self.troubles = Troubles(self.engine)
+        self.notices = Notices(self.engine, self.holder)
+        self.corridor = Corridor(self.engine, self.leases, self._faces(), self.troubles)
         self.deliveries = Deliveries(self.engine, self.leases)
-        self.queueing = Queueing(self.engine, schedule, self.types)
+        self.queueing = Queueing(self.engine, schedule, self.types, self.troubles)
         self.schedules = Schedules(self.engine, schedule, self.types)
-        self.shops = Shops(self.engine)
+        self.shops = Shops(self.engine, self.troubles)
         self.sessions = Sessions(self.engine, session)
         self.history = History(self.engine)
         self.invariants = Invariants(self.engine)

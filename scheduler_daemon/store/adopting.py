@@ -6,6 +6,8 @@ from ..model import Lease, RunStatus
 from .engine import Engine
 from .faces import Faces
 from .group import Execute
+from .rows import RUN_COLUMNS, run_from_row
+from .troubles import Troubles
 
 #: A run whose holder was lost this often is kept from taking another process down (notes on schedulers, E.5).
 MOST_LOST_LEASES = 3
@@ -36,6 +38,8 @@ ADOPT_RETURNING = f"{ADOPT} RETURNING id, status"
 RUNNING = "SELECT id FROM {ours}scheduler_run WHERE shop = ? AND status = 'running' AND fence < ? FOR UPDATE"
 STATUS = "SELECT status FROM {ours}scheduler_run WHERE id = ?"
 
+SHOW = f"SELECT {RUN_COLUMNS} FROM {{ours}}scheduler_run WHERE id = ?"
+
 PENDING_AGAIN = """
 UPDATE {ours}scheduler_delivery SET state = 'pending', updated_at = {now}
 WHERE run_id = ? AND state = 'sending' AND channel = ?"""
@@ -49,10 +53,11 @@ WHERE run_id = ? AND state = 'sending'"""
 class Adopting:
     """What a new holder does first."""
 
-    def __init__(self, engine: Engine, faces: Faces) -> None:
+    def __init__(self, engine: Engine, faces: Faces, troubles: Troubles) -> None:
         self.faces = faces
+        self.troubles = troubles
         self.returning = engine.dialect.returning
-        texts = (ABANDONED, LOST_ATTEMPTS, ADOPT, ADOPT_RETURNING, RUNNING, STATUS, PENDING_AGAIN, UNKNOWN)
+        texts = (ABANDONED, LOST_ATTEMPTS, ADOPT, ADOPT_RETURNING, RUNNING, STATUS, SHOW, PENDING_AGAIN, UNKNOWN)
         self._texts = {sql: engine.text(sql) for sql in texts}
 
     def adopt(self, execute: Execute, lease: Lease, repeatable: Sequence[str]) -> list[tuple[str, RunStatus]]:
@@ -70,6 +75,8 @@ class Adopting:
             self.settle(execute, run_id, repeatable)
             if status.final:
                 self.faces.closed(execute, run_id, status)
+                run = run_from_row(execute(self._texts[SHOW], (run_id,)).fetchone())
+                self.troubles.failed(execute, run, str(run.error_code), str(run.error))
         return adopted
 
     def settle(self, execute: Execute, run_id: str, repeatable: Sequence[str]) -> None:

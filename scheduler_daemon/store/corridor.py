@@ -5,7 +5,7 @@ The corridor of one claimed shop: enter, publish, finish, leave; each write name
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import LeaseLost
@@ -17,6 +17,7 @@ from .faces import Faces
 from .group import Execute
 from .leases import Leases
 from .rows import RUN_COLUMNS, RUN_FIELDS, run_from_row
+from .troubles import Troubles
 
 NEXT = """
 UPDATE {ours}scheduler_run SET status = 'running', fence = ?, started_at = {now}, attempt = attempt + 1,
@@ -80,11 +81,11 @@ ON CONFLICT DO NOTHING"""
 class Corridor:
     """What a holder may write about the runs of a shop, as long as its lease is his."""
 
-    def __init__(self, engine: Engine, leases: Leases, faces: Faces) -> None:
+    def __init__(self, engine: Engine, leases: Leases, faces: Faces, troubles: Troubles) -> None:
         self.engine = engine
         self.leases = leases
         self.faces = faces
-        self.adopting = Adopting(engine, faces)
+        self.adopting = Adopting(engine, faces, troubles)
         self._start_text, self._close_text, self._attempt_text = map(engine.text, (START, CLOSE_HELD, ATTEMPT))
         self._choose_text, self._take_text, self._show_text = map(engine.text, (CHOOSE, TAKE, SHOW))
         self._publish_text, self._delivery_text = map(engine.text, (PUBLISH, ADD_DELIVERY))
@@ -138,17 +139,22 @@ class Corridor:
 
         self.engine.together(steps)
 
-    def finish(self, lease: Lease, run: Run, outcome: Outcome, *, go_on: bool) -> Run | None:
+    def finish(
+        self, lease: Lease, run: Run, outcome: Outcome, *, go_on: bool, also: Callable[[Execute], None] | None = None
+    ) -> Run | None:
         """
         Close *run*'s attempt as *outcome* says and, with *go_on*, start the shop's next run in the same commit.
 
-        Return that next run, or None. Raise LeaseLost where the run is no longer ours: nothing was written.
+        *also* writes in that commit what else follows (`Troubles`). Return the next run, or None. Raise LeaseLost where
+        the run is no longer ours: nothing was written.
         """
-        if self.engine.kind != "postgres" or self.faces.has_table:
-            return self._finish_in_steps(lease, run, outcome, go_on)
+        if self.engine.kind != "postgres" or self.faces.has_table or also is not None:
+            return self._finish_in_steps(lease, run, outcome, go_on, also)
         return self._finish_at_once(lease, run, outcome, go_on)
 
-    def _finish_in_steps(self, lease: Lease, run: Run, outcome: Outcome, go_on: bool) -> Run | None:
+    def _finish_in_steps(
+        self, lease: Lease, run: Run, outcome: Outcome, go_on: bool, also: Callable[[Execute], None] | None
+    ) -> Run | None:
         close = (*close_values(outcome), run.id, lease.fence, lease.shop, lease.fence)
         attempt = (run.id, *self._attempt_values(lease, run, outcome))
         faces = self.faces
@@ -159,6 +165,8 @@ class Corridor:
             if execute(self._close_text, close).rowcount != 1:
                 raise LeaseLost(f"Run {run.id} is no longer ours.")
             execute(self._attempt_text, attempt)
+            if also is not None:
+                also(execute)
             if faces.has_table:
                 if outcome.status.final:
                     faces.closed(execute, run.id, outcome.status)

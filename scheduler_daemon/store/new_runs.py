@@ -22,7 +22,7 @@ SKIP_SENTENCES = {
     SkipReason.MISFIRED: "It was missed, and the schedule does not catch up.",
     SkipReason.COALESCED: "A later occurrence ran in its place.",
     SkipReason.OVERLAPPED: "The schedule's last run was still unfinished.",
-    SkipReason.PAUSED: "The schedule was paused.",
+    SkipReason.PAUSED: "The schedule or its shop was paused.",
 }
 
 

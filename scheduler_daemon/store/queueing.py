@@ -17,6 +17,7 @@ from .moments import Style, decode, encode, latest_text, style_of
 from .new_runs import BATCH, add_planned, insert_runs, run_values, wake_shops
 from .rows import asked_to_json
 from .schedule_rows import SeenSchedule, is_active, read_row, schedule_query
+from .troubles import Troubles
 
 #: Rows read at once.
 PAGE = 1000
@@ -32,8 +33,9 @@ VALUES (?, ?, ?, 'schedule', ?, ?, ?, 'failed', ?, ?, ?, ?, ?) ON CONFLICT DO NO
 class Queueing:
     """Reads due schedules and writes their runs."""
 
-    def __init__(self, engine: Engine, style: Style, types: Mapping[str, str]) -> None:
+    def __init__(self, engine: Engine, style: Style, types: Mapping[str, str], troubles: Troubles) -> None:
         self.engine = engine
+        self.troubles = troubles
         self.style = style
         self.types = dict(types)
         self.row = engine.tables.report_schedule
@@ -169,13 +171,15 @@ class Queueing:
         asked = asked_to_json(None, (), name=seen.name, owner="", zone="", deadline=0.0)
         at = to_ms(now)
         error = (seen.problem_code, f"Schedule {seen.name} ({seen.id}): {seen.problem}.".replace("..", "."))
-        values = (new_ulid(at), seen.id, seen.shop, key, due_at, due_at, at, at, asked, *error)
+        run_id = new_ulid(at)
+        values = (run_id, seen.id, seen.shop, key, due_at, due_at, at, at, asked, *error)
         run = self.engine.tables.run
         known = run.select(run.id).where(run.schedule_id == seen.id, run.occurrence_key == key).limit(1)
         with self.engine.transaction():
             if self.engine.fetch(known):
                 return False
             self.engine.write(REFUSED, values)
+            self.troubles.note_failure(self.engine.execute(), seen.shop, seen.id, seen.name, "", run_id, error)
         return True
 
     def _move(self, batch: Sequence[tuple[SeenSchedule, Plan]]) -> set[str]:

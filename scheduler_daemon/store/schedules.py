@@ -126,7 +126,7 @@ class Schedules:
     def resume(self, schedule_id: str) -> bool:
         """Let a schedule go on; False where it was not paused."""
         ours = self.ours
-        query = ours.update(paused_at=None, paused_reason=None)
+        query = ours.update(paused_at=None, paused_reason=None, failures=0)
         return self.engine.change(query.where(ours.schedule_id == schedule_id, ours.paused_at.is_null(False))) == 1
 
     def switch(self, schedule_id: str, on: bool) -> None:

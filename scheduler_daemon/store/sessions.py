@@ -59,6 +59,14 @@ class Sessions:
             )
         return found
 
+    def mark(self, shop: str) -> str:
+        """Return what tells the shop's tokens from others without saying them; empty where there is no session."""
+        found = self.find(shop)
+        if found is None:
+            return ""
+        refresh = found.refresh_token.reveal() if found.refresh_token else ""
+        return sha256(f"{found.token.reveal()} {refresh}".encode()).hexdigest()[:16]
+
     def save(self, session: StoredSession) -> None:
         """Write *session* as the app would: one row, id `offline_{shop}`; the token pair in one statement."""
         row = self.row

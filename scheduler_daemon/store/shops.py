@@ -9,13 +9,15 @@ from ..model import RunStatus, Shop
 from .engine import Engine
 from .leases import NEVER
 from .rows import moment
+from .troubles import Troubles
 
 
 class Shops:
     """The rows of `scheduler_shop` that are not leases."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, troubles: Troubles) -> None:
         self.engine = engine
+        self.troubles = troubles
         self.shop = engine.tables.shop
 
     def _known(self) -> tuple[Any, ...]:
@@ -70,14 +72,24 @@ class Shops:
             return self.engine.change(query.where(row.shop == domain, row.paused_at.is_null())) == 1
 
     def resume(self, domain: str) -> bool:
-        """Let the shop go on; False where it was not paused."""
+        """Let the shop go on, and tell so where its pause was told; False where it was not paused."""
         row, run = self.shop, self.engine.tables.run
         queued = (run.shop == domain) & (run.status == RunStatus.QUEUED.value)
         fn = self.engine.tables.fn
         earliest = run.select(fn.MIN(run.not_before)).where(queued)
-        change = {"paused_at": None, "paused_reason": None, "next_work_at": fn.COALESCE(earliest, row.next_work_at)}
+        change = {"paused_at": None, "paused_reason": None, "paused_by": None}
+        change |= {"next_work_at": fn.COALESCE(earliest, row.next_work_at)}
         query = row.update(change).where(row.shop == domain, row.paused_at.is_null(False))
-        return self.engine.change(query) == 1
+        with self.engine.transaction():
+            if self.engine.change(query) == 0:
+                return False
+            self.troubles.recovered(self.engine.execute(), domain, "", domain, "", None)
+        return True
+
+    def paused_by_us(self) -> list[tuple[str, str]]:
+        """Return the shops that no person paused, each with why: error code and mark of the token, "code:mark"."""
+        row = self.shop
+        return self.engine.fetch(row.select(row.shop, row.paused_by).where(row.paused_by.is_null(False)))
 
     def remove(self, domain: str) -> dict[str, int]:
         """Remove the shop's sessions and our row of it; return how many of each. Its ledger stays."""

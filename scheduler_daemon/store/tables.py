@@ -121,6 +121,7 @@ class Shop(Model):
     checked_at = BigIntegerField(null=True)
     paused_at = BigIntegerField(null=True)
     paused_reason = TextField(null=True)
+    paused_by = CharField(null=True)
     holder = CharField(null=True)
     fence = BigIntegerField()
     beat = BigIntegerField()
@@ -224,6 +225,33 @@ class Delivery(Model):
         table_name = "scheduler_delivery"
 
 
+class Notice(Model):
+    """What owners are told: an outbox of its own."""
+
+    id = CharField(primary_key=True)
+    kind = CharField()
+    channel = CharField()
+    recipient = CharField()
+    shop = CharField()
+    schedule_id = CharField()
+    name = TextField()
+    urgent = IntegerField()
+    is_open = IntegerField()
+    run_id = CharField(null=True)
+    error_code = CharField(null=True)
+    error = TextField(null=True)
+    state = CharField()
+    holder = CharField(null=True)
+    attempts = IntegerField()
+    not_before = BigIntegerField()
+    created_at = BigIntegerField()
+    updated_at = BigIntegerField()
+    told_at = BigIntegerField(null=True)
+
+    class Meta:
+        table_name = "scheduler_notice"
+
+
 @dataclass(frozen=True, slots=True)
 class Tables:
     """The models of one open database."""
@@ -240,6 +268,7 @@ class Tables:
     attempt: Any
     node: Any
     delivery: Any
+    notice: Any
     #: The builder's own words, so that nobody else imports peewee before a driver is chosen (DESIGN 9).
     fn: ClassVar[Any] = fn
     sql: ClassVar[Any] = SQL
@@ -255,5 +284,5 @@ def bind(database: Any, *, apps: str | None, ours: str | None) -> Tables:
 
     return Tables(
         *(bound(model, apps) for model in (Session, ReportSchedule, ReportHistory)),
-        *(bound(model, ours) for model in (Setting, OurSchedule, Shop, Run, Attempt, Node, Delivery)),
+        *(bound(model, ours) for model in (Setting, OurSchedule, Shop, Run, Attempt, Node, Delivery, Notice)),
     )

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from scheduler_daemon.config.example import example, markdown_table
 from scheduler_daemon.errors import CODES
-from scheduler_daemon.model import DeliveryState, RunStatus, SkipReason
+from scheduler_daemon.model import DeliveryState, NoticeKind, NoticeState, RunStatus, SkipReason
 
 ROOT = Path(__file__).parents[2]
-RUN = ROOT / "scheduler_daemon" / "model" / "run.py"
+NOUNS = [ROOT / "scheduler_daemon" / "model" / name for name in ("run.py", "notice.py")]
 
 
 def codes_table() -> str:
@@ -24,12 +24,14 @@ def codes_table() -> str:
 
 def statuses_table() -> str:
     """Return the table of all statuses, reasons and states, with the sentence that stands above each in the code."""
-    source = RUN.read_text(encoding="utf-8")
+    source = "".join(path.read_text(encoding="utf-8") for path in NOUNS)
     lines = ["| column | value | meaning |", "| --- | --- | --- |"]
     kinds: tuple[tuple[str, type[StrEnum]], ...] = (
         ("run.status", RunStatus),
         ("run.reason", SkipReason),
         ("delivery.state", DeliveryState),
+        ("notice.kind", NoticeKind),
+        ("notice.state", NoticeState),
     )
     for column, kind in kinds:
         body = source[source.index(f"class {kind.__name__}(") :]

@@ -112,7 +112,7 @@ def _cautions(facts: Facts, schedule: Schedule) -> Iterator[Said]:
     """Yield what will make the next run wait, be skipped, fail, or go elsewhere."""
     seen, config = facts.seen, facts.config
     if seen.shop_paused is not None:
-        text = f"It will be queued and wait: its shop {seen.shop} is paused ({seen.shop_paused})."
+        text = f"What comes due is skipped: its shop {seen.shop} is paused ({seen.shop_paused})."
         yield Said("shop_paused", text, f"scheduler shops resume {seen.shop}")
     if not facts.session:
         hint = f"Open the app in the shop once, or run: scheduler shops add {seen.shop}"

@@ -1,0 +1,145 @@
+"""Telling owners: the first failure at once, what lasts in a digest, the recovery where the failure was told."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from .channels.email import Email
+from .config import Config
+from .errors import DeliveryError, StoreError
+from .lib.clock import monotonic
+from .lib.words import plural
+from .logs import say, say_defect
+from .model import Notice
+from .notice_command import run_command
+from .notice_text import body, subject
+from .store import Store
+from .store.notices import Waiting
+
+#: One person gets at most one mail in this time, even of what is told at once: an outage fails many reports.
+GATHER = timedelta(minutes=5)
+#: What could not be told for so long is given up.
+GIVE_UP = timedelta(days=3)
+#: Seconds between two looks at notices that wait.
+LOOK_EVERY = 30.0
+#: The longest wait after a try that failed.
+LONGEST = timedelta(hours=1)
+
+
+#: The setting that says until when nobody is told.
+MUTED = "notices_muted_until"
+
+
+@dataclass(slots=True)
+class Notifier:
+    """Sends what waits in the outbox of notices; any number of processes may do so at once."""
+
+    config: Config
+    store: Store
+    #: The delivery mode: nothing leaves in hold, all mail goes to `redirect_to` in redirect.
+    mode: str
+    _wake: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to look, in a thread of its own: a mail server that hangs must keep nobody else waiting."""
+        self._thread = threading.Thread(target=self._look_for_ever, name="notices", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look now: something happened."""
+        self._wake.set()
+
+    def _look_for_ever(self) -> None:
+        while True:
+            self._wake.wait(LOOK_EVERY)
+            self._wake.clear()
+            try:
+                self.tell_due()
+            except StoreError as error:  # they wait in the outbox
+                say("check_failed", "warning", error=error.message, code=error.code)
+                self.store.close()
+            except Exception as error:  # a defect must not end the thread in silence
+                say_defect("loop_failed", error)
+
+    def tell_due(self) -> int:
+        """Tell everybody what is to be told now; return the number of notices told. Raise StoreError."""
+        if self.mode == "hold":
+            return 0
+        self.store.notices.rescue()
+        told = 0
+        for group in self.store.notices.waiting():
+            if group.now >= due_at(group, self.config.notices.digest) and not self._is_muted(group):
+                told += self._tell(group)
+        return told
+
+    def _is_muted(self, group: Waiting) -> bool:
+        until = self.store.notebook.setting(MUTED)
+        return bool(until) and group.now < datetime.fromisoformat(until)
+
+    def _tell(self, group: Waiting) -> int:
+        notices = self.store.notices.take(group)
+        if not notices:
+            return 0  # another process was faster
+        ids, started = [item.id for item in notices], monotonic()
+        address = self._address(group)
+        try:
+            self.send(group.channel, address, notices)
+        except DeliveryError as error:
+            self._failed(notices, group, error)
+            return 0
+        except BaseException:
+            self.store.notices.put_back(ids, LONGEST)
+            raise
+        self.store.notices.told(ids)
+        what = plural(len(ids), "notice")
+        say("notices_told", recipient=address or "the command", notices=what, seconds=round(monotonic() - started, 2))
+        return len(ids)
+
+    def _address(self, group: Waiting) -> str:
+        if group.channel != "email":
+            return ""
+        if self.mode == "redirect":
+            return self.config.delivery.redirect_to
+        return group.recipient or self.config.notices.to
+
+    def send(self, channel: str, address: str, notices: Sequence[Notice]) -> None:
+        """Tell *notices* now, by mail to *address* or to the command; raise DeliveryError."""
+        settings = self.config.notices
+        if channel == "command":
+            run_command(settings.command, notices, settings.command_timeout.total_seconds())
+            return
+        if self.config.email is None or not address:
+            missing = "[email] has no settings" if self.config.email is None else "notices.to is unset"
+            raise DeliveryError(f"Nobody can be told: {missing}.", code="notices_unset")
+        mail = Email(self.config.email)
+        try:
+            key = f"notice:{notices[0].id}:{len(notices)}"
+            mail.tell(subject(notices), body(notices, settings.digest), address, key, notices[-1].created_at)
+        finally:
+            mail.close()
+
+    def _failed(self, notices: Sequence[Notice], group: Waiting, error: DeliveryError) -> None:
+        old = [item.id for item in notices if group.now - item.created_at > GIVE_UP]
+        again = [item.id for item in notices if group.now - item.created_at <= GIVE_UP]
+        tries = max(item.attempts for item in notices)
+        self.store.notices.give_up(old)
+        self.store.notices.put_back(again, min(LONGEST, timedelta(minutes=1) * 2 ** min(tries - 1, 10)))
+        if error.code != "notices_unset":  # which `status` says all the time
+            what = plural(len(notices), "notice")
+            say(
+                "notices_failed",
+                "warning",
+                recipient=group.recipient,
+                notices=what,
+                error=error.message,
+                code=error.code,
+            )
+
+
+def due_at(group: Waiting, digest: timedelta) -> datetime:
+    """Return when a recipient is to be told what waits, UTC: at once where he was told nothing of late."""
+    if group.last_told_at is None:
+        return group.since
+    return group.last_told_at + (min(GATHER, digest) if group.urgent else digest)

@@ -1,0 +1,34 @@
+"""What the end of a run means beyond its own row: is anybody told, does its schedule or its shop pause. Pure."""
+
+from .model import Outcome, Run, RunStatus, SkipReason, Trigger, Trouble
+
+#: The token is dead: no report of the shop can be made until the shop has another one.
+TOKEN_CODES = ("token_refused", "token_expired")
+#: Shopify has closed the shop: none can be made until it is open again (Shopify, "API status codes": 402, 404, 423).
+SHOP_CODES = ("shop_frozen", "shop_not_found")
+
+
+def trouble_of(run: Run, outcome: Outcome, *, known: bool) -> Trouble | None:
+    """
+    Return what follows from *outcome*, or None where nothing does; *known* says that trouble of its schedule is open.
+
+    A person who started a run by hand sees how it ended; what it says of the whole shop is told all the same.
+    """
+    if not outcome.status.final:
+        return None
+    if outcome.status is RunStatus.SUCCEEDED:
+        return Trouble(recovered=True) if known else None
+    if outcome.status is RunStatus.SKIPPED and outcome.reason != SkipReason.NO_SESSION.value:
+        return None
+    code = outcome.error_code or outcome.status.value
+    closes, told = code in (*TOKEN_CODES, *SHOP_CODES), run.trigger is not Trigger.MANUAL
+    if not (closes or told):
+        return None
+    return Trouble(
+        recovered=False,
+        code=code,
+        sentence=outcome.error or code,
+        permanent=outcome.permanent and run.trigger is Trigger.SCHEDULE,
+        closes_shop=closes,
+        told=told,
+    )

@@ -1,0 +1,228 @@
+"""Notices and pauses on each database: written with the run's end, taken by one process, told once."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
+import pytest
+
+from scheduler_daemon.model import (
+    DeliveryState,
+    NoticeKind,
+    NoticeState,
+    Outcome,
+    RunStatus,
+    Schedule,
+    SkipReason,
+    Trigger,
+)
+from scheduler_daemon.notify import GATHER, due_at
+from scheduler_daemon.store import Store
+from scheduler_daemon.tick import Planner
+from scheduler_daemon.trouble import trouble_of
+from tests.conftest import open_test_store
+from tests.making import SHOP, make_schedule, make_session, now
+
+FAILED = Outcome(RunStatus.FAILED, error_code="query_refused", error="Refused.", permanent=True)
+LATER = Outcome(RunStatus.FAILED, error_code="shop_unavailable", error="No answer.")
+DEAD = Outcome(RunStatus.SKIPPED, SkipReason.NO_SESSION.value, "token_refused", "Shopify refused the token.")
+DONE = Outcome(RunStatus.SUCCEEDED)
+DIGEST = timedelta(hours=1)
+
+
+def come_due(store: Store, made: Schedule) -> None:
+    """Let the schedule come due, and queue what follows."""
+    moment = now() - timedelta(milliseconds=5)
+    store.schedules.edit(replace(store.schedules.find(made.id).schedule or made, next_due_at=moment), moment)
+    Planner(store, "live").queue_due(now(), (made.shop, made.id))
+
+
+def end(store: Store, made: Schedule, outcome: Outcome) -> None:
+    """Let the schedule come due once, and end its run so, as the daemon does."""
+    come_due(store, made)
+    (lease,) = store.leases.claim(1, made.shop)
+    _, run = store.corridor.enter(lease, ())
+    assert run is not None
+    trouble = trouble_of(run, outcome, known=run.schedule_id in store.troubles.of_shop(made.shop))
+    token = store.sessions.mark(made.shop)
+    also = trouble and partial(store.troubles.ended, lease=lease, run=run, trouble=trouble, token=token)
+    store.corridor.finish(lease, run, outcome, go_on=False, also=also)
+    store.corridor.leave(lease)
+
+
+def kinds(store: Store) -> list[tuple[NoticeKind, bool]]:
+    """Return what is to be told by mail, the oldest first, and whether at once."""
+    return [(item.kind, item.urgent) for item in reversed(store.notices.latest()) if item.channel == "email"]
+
+
+def tell(store: Store) -> int:
+    """Count everything that waits as told; return how many that were."""
+    told = 0
+    for group in store.notices.waiting():
+        taken = store.notices.take(group)
+        store.notices.told([item.id for item in taken])
+        told += len(taken)
+    return told
+
+
+def test_the_first_failure_is_told_at_once_and_a_further_one_in_the_digest(store: Store) -> None:
+    made = make_schedule(store, owner="owner@acme.example")
+    end(store, made, FAILED)
+    end(store, made, LATER)
+    assert kinds(store) == [(NoticeKind.FAILED, True), (NoticeKind.FAILED, False)]
+    notice = store.notices.latest()[-1]
+    assert (notice.recipient, notice.error_code, notice.error) == ("owner@acme.example", "query_refused", "Refused.")
+
+
+def test_a_success_is_told_only_where_the_failure_was(store: Store) -> None:
+    first, second = make_schedule(store), make_schedule(store, name="Second")
+    end(store, first, FAILED)
+    assert tell(store) == 1
+    end(store, second, FAILED)
+    end(store, first, DONE)
+    end(store, second, DONE)
+    assert kinds(store) == [(NoticeKind.FAILED, True), (NoticeKind.FAILED, True), (NoticeKind.RECOVERED, True)]
+    assert store.notices.latest()[0].schedule_id == first.id
+    assert store.troubles.of_shop(SHOP) == set()
+    end(store, first, DONE)
+    assert len(kinds(store)) == 3
+
+
+def test_so_many_permanent_failures_pause_the_schedule_and_are_told_and_a_success_begins_anew(store: Store) -> None:
+    store.troubles.pause_after = 2
+    made = make_schedule(store)
+    for outcome in (FAILED, LATER, DONE, FAILED, LATER):
+        end(store, made, outcome)
+    assert store.schedules.find(made.id).schedule == replace(store.schedules.find(made.id).schedule, paused_at=None)
+    end(store, made, FAILED)
+    found = store.schedules.find(made.id).schedule
+    assert found is not None
+    assert found.paused_at is not None
+    assert found.paused_reason.startswith("2 failures in a row")
+    assert (NoticeKind.PAUSED, True) in kinds(store)
+    assert store.schedules.resume(made.id)
+    end(store, made, FAILED)
+    assert store.schedules.find(made.id).schedule.paused_at is None, "a person's resume begins anew"  # type: ignore[union-attr]
+
+
+def test_a_dead_token_pauses_the_shop_what_comes_due_is_skipped_and_a_new_token_revives_it(store: Store) -> None:
+    make_session(store, SHOP, "shpat_old")
+    made = make_schedule(store)
+    end(store, made, DEAD)
+    assert store.shops.find(SHOP).paused_reason == "Shopify refused the token."
+    ((shop, by),) = store.shops.paused_by_us()
+    assert (shop, by) == (SHOP, f"token_refused:{store.sessions.mark(SHOP)}")
+    assert kinds(store) == [(NoticeKind.FAILED, True), (NoticeKind.SHOP_PAUSED, True)]
+    come_due(store, made)
+    assert [run.reason for run in store.history.latest()][:1] == ["paused"]
+    assert store.leases.claim(8) == []
+    tell(store)
+    assert store.shops.resume(SHOP)
+    assert store.shops.paused_by_us() == []
+    assert kinds(store)[-1] == (NoticeKind.SHOP_RESUMED, True)
+
+
+def test_what_a_person_tried_by_hand_is_not_told_but_a_dead_token_is(store: Store) -> None:
+    made = make_schedule(store, next_due_at=now() + timedelta(days=1))
+    for number, outcome in enumerate((FAILED, DEAD)):
+        store.queueing.queue_by_hand(made, f"by-hand-{number}", now() - timedelta(milliseconds=5))
+        (lease,) = store.leases.claim(1)
+        _, run = store.corridor.enter(lease, ())
+        assert run is not None
+        assert run.trigger is Trigger.MANUAL
+        trouble = trouble_of(run, outcome, known=False)
+        also = trouble and partial(store.troubles.ended, lease=lease, run=run, trouble=trouble)
+        store.corridor.finish(lease, run, outcome, go_on=False, also=also)
+        store.corridor.leave(lease)
+    assert kinds(store) == [(NoticeKind.SHOP_PAUSED, True)]
+
+
+def test_a_run_that_lost_its_process_too_often_is_told(store: Store, lose_lease: Callable[[Store], None]) -> None:
+    make_schedule(store)
+    Planner(store, "live").queue_due(now())
+    for _ in range(3):
+        (lease,) = store.leases.claim(1)
+        store.corridor.enter(lease, ())
+        lose_lease(store)
+    (lease,) = store.leases.claim(1)
+    assert store.corridor.enter(lease, ())[0][0][1] is RunStatus.SKIPPED
+    assert kinds(store) == [(NoticeKind.FAILED, True)]
+    assert store.notices.latest()[0].error_code == "abandoned"
+
+
+@pytest.fixture
+def lose_lease() -> Callable[[Store], None]:
+    """Return what ends the leases of a holder that is gone."""
+
+    def lose(store: Store) -> None:
+        with store.engine.transaction():
+            store.engine.count("UPDATE {ours}scheduler_shop SET lease_until = 0, next_work_at = 0")
+
+    return lose
+
+
+def test_a_row_that_cannot_be_read_is_told_once(store: Store) -> None:
+    made = make_schedule(store)
+    with store.engine.transaction():
+        store.engine.count('UPDATE {app}"ReportSchedule" SET "timezone" = \'Nowhere\' WHERE "id" = ?', (made.id,))
+    planner = Planner(store, "live")
+    planner.check(now())
+    planner.check(now())
+    assert kinds(store) == [(NoticeKind.FAILED, True)]
+    assert store.notices.latest()[0].error_code == "unknown_zone"
+
+
+def test_notices_are_taken_by_one_process_and_come_back_when_it_is_lost(store: Store, database_url: str) -> None:
+    end(store, make_schedule(store), FAILED)
+    with open_test_store(database_url) as other:
+        (group,) = store.notices.waiting()
+        (taken,) = store.notices.take(group)
+        assert taken.state is NoticeState.SENDING
+        assert other.notices.take(group) == []
+        assert other.notices.waiting() == []
+        assert other.notices.rescue() == 0
+        with other.engine.transaction():
+            other.engine.count("UPDATE {ours}scheduler_notice SET updated_at = updated_at - 700000")
+        assert other.notices.rescue() == 1
+        (group,) = other.notices.waiting()
+        (again,) = other.notices.take(group)
+        assert (again.id, again.attempts) == (taken.id, 2)
+        store.notices.told([taken.id])
+        assert store.notices.latest()[0].state is NoticeState.SENDING, "it is no longer ours"
+        other.notices.told([again.id])
+        assert other.notices.latest()[0].state is NoticeState.TOLD
+
+
+def test_one_person_gets_the_first_at_once_then_what_is_urgent_soon_and_the_rest_by_the_hour(store: Store) -> None:
+    made = make_schedule(store)
+    end(store, made, FAILED)
+    (group,) = store.notices.waiting()
+    assert due_at(group, DIGEST) <= group.now
+    tell(store)
+    end(store, made, FAILED)
+    (group,) = store.notices.waiting()
+    assert group.last_told_at is not None
+    assert due_at(group, DIGEST) == group.last_told_at + DIGEST
+    end(store, make_schedule(store, name="Another"), FAILED)
+    (group,) = store.notices.waiting()
+    assert due_at(group, DIGEST) == group.last_told_at + GATHER
+
+
+def test_what_could_not_be_told_waits_and_is_counted(store: Store) -> None:
+    end(store, make_schedule(store), FAILED)
+    (group,) = store.notices.waiting()
+    (taken,) = store.notices.take(group)
+    store.notices.put_back([taken.id], timedelta(minutes=1))
+    assert store.notices.waiting() == []
+    upcoming = store.notices.next_try()
+    assert upcoming is not None
+    assert timedelta(0) < upcoming - now() < timedelta(minutes=2)
+    assert store.notices.untold(timedelta(minutes=30)) == 0
+    assert store.notices.untold(timedelta(minutes=-1)) == 1
+
+
+def test_the_delivery_states_know_no_notice() -> None:
+    """Notices have an outbox of their own: `unknown` is for reports, a notice may be told twice."""
+    assert "unknown" in {state.value for state in DeliveryState}
+    assert "unknown" not in {state.value for state in NoticeState}
