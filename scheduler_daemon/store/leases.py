@@ -46,7 +46,7 @@ WHERE shop = ? AND fence = ? AND holder = ?"""
 
 HOLD = "SELECT 1 FROM {ours}scheduler_shop WHERE shop = ? AND fence = ?"
 
-WORK = "SELECT MIN(not_before) FROM {ours}scheduler_run WHERE shop = ? AND status = 'queued'"
+WORK = "SELECT MIN(not_before), {now} FROM {ours}scheduler_run WHERE shop = ? AND status = 'queued'"
 
 #: The fence grows here too: what a thread of the old holder still writes is refused from now on.
 RELEASE = """
@@ -119,7 +119,8 @@ class Leases:
 
         *also* is done before, in the same commit. The row is locked by a statement of its own before the runs are
         looked at: in one statement PostgreSQL would look at them as they were before a waiting *queue* committed, and
-        the shop would sleep over its work.
+        the shop would sleep over its work. A shop with work left stands behind those that wait by now: however much it
+        has, each of the others gets its turn before it comes again.
         """
         work, give_back = self.engine.text(WORK), self.engine.text(RELEASE)
 
@@ -128,8 +129,9 @@ class Leases:
                 return False
             if also is not None:
                 also(execute)
-            found = execute(work, (lease.shop,)).fetchone()[0]
-            return bool(execute(give_back, (NEVER if found is None else found, lease.shop, lease.fence)).rowcount == 1)
+            found, now = execute(work, (lease.shop,)).fetchone()
+            next_work = NEVER if found is None else max(int(found), int(now))
+            return bool(execute(give_back, (next_work, lease.shop, lease.fence)).rowcount == 1)
 
         return bool(self.engine.together(steps))
 

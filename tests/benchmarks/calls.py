@@ -31,7 +31,7 @@ from scheduler_daemon.model import Outcome, Recurrence, Report, RuleKind, Run, R
 from scheduler_daemon.perform import Performer
 from scheduler_daemon.store import Store
 from scheduler_daemon.threads import Hold, ShopThreads
-from scheduler_daemon.tick import start_shops
+from scheduler_daemon.tick import fill_slots
 from tests.benchmarks.measured import Row
 from tests.benchmarks.processes import each_database, own_folder
 
@@ -154,9 +154,7 @@ def _perform(app: App, wake: threading.Event) -> float:
     started = time.perf_counter()
     while len(app.performer.ended) < RUNS or app.threads.busy():
         wake.clear()
-        while app.threads.free() and start_shops(app.store, app.threads):
-            pass
-        app.performer.others_wait = app.threads.free() == 0
+        _, app.performer.others_wait = fill_slots(app.store, app.threads)
         wake.wait(1.0)
         if time.perf_counter() - started > PATIENCE:
             raise RuntimeError(f"{len(app.performer.ended)} of {RUNS} runs ended within {PATIENCE} s")

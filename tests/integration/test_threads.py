@@ -9,7 +9,8 @@ import pytest
 from scheduler_daemon.app import build
 from scheduler_daemon.config import load_config
 from scheduler_daemon.errors import LeaseLost
-from scheduler_daemon.model import Lease, Outcome, RunStatus
+from scheduler_daemon.model import Lease, Outcome, Run, RunStatus
+from scheduler_daemon.perform import Performer
 from scheduler_daemon.store import Store
 from scheduler_daemon.store.moments import encode
 from scheduler_daemon.threads import Hold, ShopThreads
@@ -122,4 +123,42 @@ def test_a_shop_given_back_by_a_thread_that_still_ends_is_claimed_a_moment_later
     while threads.busy():
         pass
     assert start_shops(store, threads) == 1
+    threads.close()
+
+
+def test_a_shop_with_many_reports_keeps_no_other_waiting_for_more_than_one_claim(store: Store, tmp_path: Path) -> None:
+    """
+    The bound of a shop's longest wait: with one slot, each shop that waits gets its turn before any comes again.
+
+    So a shop waits for at most as many claims as shops wait before it, each of `daemon.max_per_claim` reports.
+    """
+    for number in range(50):
+        make_schedule(store, name=f"Big {number}", shop="big.myshopify.com", next_due_at=now() - timedelta(minutes=9))
+    others = [f"small{number}.myshopify.com" for number in range(5)]
+    for shop in others:
+        make_schedule(store, shop=shop)
+    while queue_due(store):
+        pass
+    config = load_config(None, {"daemon.workers": "1", "daemon.max_per_claim": "5", "folder.path": str(tmp_path)}, {})
+    order: list[str] = []
+
+    class Noting(Performer):
+        def _make_and_send(self, run: Run, hold: Hold, timings: dict[str, float]) -> Outcome:
+            order.append(run.shop)
+            return DONE
+
+    made = build(config, store, lambda: None).performer
+    performer = Noting(config, store, made.preparer, made.deliverer, made.policy, others_wait=True)
+
+    def work(hold: Hold) -> None:
+        performer.work(hold)
+        store.close()
+
+    threads = ShopThreads(1, work, lambda: None)
+    while len(order) < 55:
+        if not threads.busy():
+            start_shops(store, threads)
+    first = next(number for number, shop in enumerate(order) if shop in others)
+    assert 1 <= first <= 5
+    assert set(order[first : first + 5]) == set(others)
     threads.close()
