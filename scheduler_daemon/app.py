@@ -17,6 +17,7 @@ from .model import Lease
 from .notify import Notifier
 from .perform import Performer
 from .prepare import Preparer
+from .priority import Rules, read_ranks
 from .retention import Retention
 from .retry import RetryPolicy
 from .revival import Revival
@@ -66,6 +67,7 @@ class App:
         """Take a configuration that was read again, apart from what only a start can take; tell what changed."""
         changed, fixed = self.config.take(fresh)
         self.performer.policy = self.performer.deliverer.policy = retry_policy(self.config)
+        self.planner.rules = priority_rules(self.config)
         tell_of(self.store, self.config)
         say("config_reloaded", changed=f": {', '.join(changed)}" if changed else "")
         if fixed:
@@ -105,6 +107,12 @@ def tell_of(store: Store, config: Config) -> None:
     store.troubles.pause_after = config.notices.pause_after
 
 
+def priority_rules(config: Config) -> Rules:
+    """Return which report of a shop goes first."""
+    settings = config.priority
+    return Rules(read_ranks(settings.types), settings.many, settings.many_priority)
+
+
 def build(config: Config, store: Store, wake: Callable[[], None], *, remember: bool = True) -> App:
     """
     Put the parts together; *wake* is called when a shop's thread is done.
@@ -124,7 +132,9 @@ def build(config: Config, store: Store, wake: Callable[[], None], *, remember: b
     threads = ShopThreads(config.daemon.workers, performer.work, wake)
     heartbeat = Heartbeat(store, threads, config.daemon.beat.total_seconds())
     retention = Retention(config, store, preparer.spool, Revival(store, access))
-    return App(config, store, performer, threads, Planner(store, mode), heartbeat, retention, notifier)
+    return App(
+        config, store, performer, threads, Planner(store, mode, priority_rules(config)), heartbeat, retention, notifier
+    )
 
 
 class Heartbeat:

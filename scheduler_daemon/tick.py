@@ -10,6 +10,7 @@ from .lib.clock import utc_now
 from .lib.words import plural, redact
 from .logs import say
 from .model import Overlap, Plan
+from .priority import Rules, priority_of
 from .store import SeenSchedule, Store
 from .threads import ShopThreads
 
@@ -41,9 +42,10 @@ class Found:
 class Planner:
     """Queues what is due; remembers only which rows are set aside."""
 
-    def __init__(self, store: Store, mode: str) -> None:
+    def __init__(self, store: Store, mode: str, rules: Rules | None = None) -> None:
         self.store = store
         self.mode = mode
+        self.rules = rules or Rules()
         self.aside: dict[str, datetime] = {}
         self._settled: set[str] = set()
 
@@ -99,7 +101,7 @@ class Planner:
         if seen.schedule is None:
             self._refuse(seen, now, found)
             return None
-        schedule = seen.schedule
+        schedule = replace(seen.schedule, priority=priority_of(seen.schedule, self.rules))
         unfinished = schedule.overlap is Overlap.SKIP and self.store.queueing.unfinished(seen.id)
         if seen.shop_paused is not None and schedule.paused_at is None:
             schedule = replace(schedule, paused_at=now, paused_reason=seen.shop_paused)

@@ -11,6 +11,7 @@ from ..channels.address import read_sender
 from ..channels.email import Options as EmailSection
 from ..channels.folder import Options as FolderSection
 from ..lib.options import Length, SecretText, Size
+from ..priority import read_ranks
 from ..recurrence import read_cron
 
 
@@ -64,6 +65,20 @@ class Delivery(Section):
     on_unknown: Literal["hold", "resend"] = Field(
         "hold", description="A mail that may have gone out: hold it for a person, or send it again (perhaps twice)."
     )
+
+
+class Priority(Section):
+    """`[priority]`: which report of a shop goes first."""
+
+    types: str = Field("", description="Priority of report types, like orders=50; smaller first, 100 is ordinary.")
+    many: int = Field(0, ge=0, description="From this number of recipients on many_priority counts; 0 is never.")
+    many_priority: int = Field(50, description="Priority of a report with many recipients.")
+
+    @field_validator("types")
+    @classmethod
+    def _readable(cls, value: str) -> str:
+        read_ranks(value)
+        return value
 
 
 class Notices(Section):
@@ -181,6 +196,7 @@ class Config(Section):
 
     daemon: Daemon = Field(default_factory=Daemon)
     delivery: Delivery = Field(default_factory=Delivery)
+    priority: Priority = Field(default_factory=Priority)
     notices: Notices = Field(default_factory=Notices)
     types: dict[str, str] = Field(
         default_factory=dict, description="The app's report types, each mapped to one of ours."

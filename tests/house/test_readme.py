@@ -22,7 +22,7 @@ FLOORS = (
     ("model", "errors"),
     ("recurrence",),
     ("spoken",),
-    ("timetable", "period", "retry", "tablefile"),
+    ("timetable", "period", "retry", "tablefile", "priority"),
     (
         "shopify",
         "simulator",

@@ -9,8 +9,10 @@ import pytest
 from scheduler_daemon import timetable
 from scheduler_daemon.deliver import new_delivery
 from scheduler_daemon.errors import LeaseLost, StoreError
-from scheduler_daemon.model import Outcome, Recipient, Recurrence, RuleKind, RunStatus
+from scheduler_daemon.model import Outcome, Recipient, Recurrence, Report, RuleKind, RunStatus
+from scheduler_daemon.priority import Rules
 from scheduler_daemon.store import Store
+from scheduler_daemon.tick import Planner
 from tests.conftest import open_test_store
 from tests.making import SHOP, make_schedule, make_session, now
 
@@ -256,3 +258,17 @@ def test_a_lease_written_by_a_clock_that_was_ahead_does_not_lock_its_shop_for_ho
     time.sleep(0.05)
     (again,) = store.leases.claim(8)
     assert again.fence > lease.fence
+
+
+def test_the_runs_of_a_shop_start_by_priority_then_by_their_moment(store: Store) -> None:
+    make_schedule(store, name="Ordinary", next_due_at=now() - timedelta(seconds=5))
+    make_schedule(store, name="Ruled", report=Report("sales-by-product", "Ruled"))
+    make_schedule(store, name="Own", priority=10)
+    Planner(store, "live", Rules({"sales-by-product": 50})).check(now())
+    (lease,) = store.leases.claim(1)
+    _, run = store.corridor.enter(lease, ())
+    order = []
+    while run is not None:
+        order.append(run.name)
+        run = store.corridor.finish(lease, run, Outcome(RunStatus.SUCCEEDED), go_on=True)
+    assert order == ["Own", "Ruled", "Ordinary"]
