@@ -181,10 +181,13 @@ class Daemon:
         planner = self.app.planner
         if self.app.config.daemon.wake == "check" or self.app.mode == "hold":
             return None, "the next check"
-        planner.set_cursors(now)
         due = self.app.store.queueing.next_due_at(planner.aside)
         if due is not None and due <= now:
-            self._signs.dirty |= planner.queue_due(now).queued > 0
+            # A report is due at this very moment: it starts before anything else is asked.
+            if planner.queue_due(now).queued:
+                self._start_shops()
+            due = None
+        if planner.set_cursors(now) or due is None:
             due = self.app.store.queueing.next_due_at(planner.aside)
         return due, "a report that comes due" if due else "a schedule"
 

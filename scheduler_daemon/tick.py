@@ -12,6 +12,7 @@ from .logs import say
 from .model import Overlap, Plan
 from .priority import Rules, priority_of
 from .store import SeenSchedule, Store
+from .store.queueing import PAGE
 from .threads import ShopThreads
 
 #: A row that cannot be read is looked at again after this.
@@ -80,6 +81,8 @@ class Planner:
             plans = [(item, plan) for item in fresh if (plan := self._plan(item, now, found)) is not None]
             found.queued += self._queue(plans, now, found)
             found.shops |= {item.shop for item, plan in plans if plan.to_run and item.id not in self.aside}
+            if len(seen) < PAGE and not any(_goes_on(plan, now) for _, plan in plans):
+                return found
 
     def _queue(self, plans: Sequence[tuple[SeenSchedule, Plan]], now: datetime, found: Found) -> int:
         """Queue *plans*; where the database takes them not, each alone, so that one row keeps nobody else waiting."""
@@ -161,6 +164,11 @@ class Planner:
                 self._queue([(seen, plan)], now, Found())
                 moved += 1
         return moved
+
+
+def _goes_on(plan: Plan, now: datetime) -> bool:
+    """Whether more occurrences of the schedule are due than one plan takes in."""
+    return plan.next_due_at is not None and plan.next_due_at <= now
 
 
 def unreadable(seen: SeenSchedule, problem: str) -> SeenSchedule:
