@@ -40,6 +40,7 @@ class Retention:
             rows, files = self.prune(now, monotonic() + MOST_SECONDS), self._sweep(now)
             if rows or files:
                 say("tidied", rows=rows, files=files)
+            self.store.notices.forget(now - self.config.history.keep)
             self.revival.look(now)
         except StoreError as error:  # the next round goes on
             say("check_failed", "warning", error=error.message, code=error.code)

@@ -38,7 +38,7 @@ def notices() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.pass_obj
 def list_notices(context: Context, limit: int, before: str, as_json: bool) -> None:
-    """List the notices, the newest first: what happened, who is told, whether he was."""
+    """List the notices, the newest first, and whether each was told."""
     config = context.config()
     with opened(context) as store:
         found = store.notices.latest(limit + 1, before)
@@ -64,9 +64,9 @@ def list_notices(context: Context, limit: int, before: str, as_json: bool) -> No
 @click.pass_obj
 def mute(context: Context, length: str, until: str) -> None:
     """
-    Tell nobody of trouble until a moment; what happens meanwhile is told after it.
+    Tell nobody of trouble until a moment.
 
-    Exit status: 0 done, 2 the moment cannot be read or lies behind.
+    What happens meanwhile is told after it. Exit status: 0 done, 2 the moment cannot be read or lies behind.
     """
     end = _end(length, until)
     with opened(context) as store:
@@ -88,9 +88,9 @@ def unmute(context: Context) -> None:
 @click.pass_obj
 def test(context: Context) -> int:
     """
-    Send one notice now, to notices.to and to notices.command, and say how that went.
+    Send one notice now, and say how that went.
 
-    Exit status: 0 all that is set was told, 1 something could not be, or nothing is set.
+    It goes to notices.to and to notices.command. Exit status: 0 all that is set was told, 1 something could not be, or nothing is set.
     """
     config, now = context.config(), utc_now()
     with opened(context) as store:

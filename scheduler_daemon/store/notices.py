@@ -106,6 +106,12 @@ class Notices:
         with self.engine.transaction():
             return self.engine.count(RESCUE, (LOST,))
 
+    def forget(self, before: datetime) -> int:
+        """Remove notices that were told, or given up, and happened before a moment; return the number."""
+        row = self.row
+        over = row.state.in_([NoticeState.TOLD.value, NoticeState.FAILED.value])
+        return self.engine.change(row.delete().where(row.created_at < to_ms(before), over))
+
     def latest(self, limit: int = 50, before: str = "") -> list[Notice]:
         """Return the latest notices, the newest first; *before* (an id) goes on where a page ended."""
         row = self.row

@@ -108,6 +108,7 @@ JSON = {
     ("reports", "types"): ([], "types"),
     ("history", "list"): ([], "runs"),
     ("history", "show"): (["RUN"], "run"),
+    ("notices", "list"): ([], "notices"),
     ("db", "status"): ([], "database"),
     ("config", "show"): ([], "config"),
     ("config", "check"): ([], "config_check"),

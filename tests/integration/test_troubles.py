@@ -222,6 +222,16 @@ def test_what_could_not_be_told_waits_and_is_counted(store: Store) -> None:
     assert store.notices.untold(timedelta(minutes=-1)) == 1
 
 
+def test_notices_are_forgotten_once_they_were_told_and_are_old(store: Store) -> None:
+    first, second = make_schedule(store), make_schedule(store, name="Second")
+    end(store, first, FAILED)
+    tell(store)
+    end(store, second, FAILED)
+    assert store.notices.forget(now() - timedelta(hours=1)) == 0
+    assert store.notices.forget(now() + timedelta(hours=1)) == 1
+    assert [item.schedule_id for item in store.notices.latest()] == [second.id]
+
+
 def test_the_delivery_states_know_no_notice() -> None:
     """Notices have an outbox of their own: `unknown` is for reports, a notice may be told twice."""
     assert "unknown" in {state.value for state in DeliveryState}

@@ -22,7 +22,7 @@ HINTS = {
     "token_refused": "Open the app in the shop once, or run: scheduler shops add {shop}",
     "token_expired": "Check shopify.client_id and shopify.client_secret_file, or run: scheduler shops add {shop}",
     "scope_missing": "Grant the app the scope, then run: scheduler shops check {shop}",
-    "shop_frozen": "The merchant must settle it with Shopify; until then: scheduler shops pause {shop}",
+    "shop_frozen": "The merchant must settle it with Shopify; then the shop goes on by itself.",
     "shop_not_found": "If it is gone for good: scheduler shops remove {shop}",
     "shop_unavailable": "Look at status.shopify.com, then run: scheduler shops check {shop}",
     "throttled": "Another program uses up the shop's rate limit; lower shopify.share, or run at a quieter hour.",
