@@ -350,4 +350,6 @@ def test_a_mail_server_that_refuses_the_sender_is_quoted(place: Place, answer: s
     assert (done.returncode, runs[good.id]["status"]) == (1, "succeeded")
     assert (runs[made.id]["status"], runs[made.id]["error_code"]) == (status, "smtp_refused")
     assert answer in runs[made.id]["error"]
+    assert "as the sender" in runs[made.id]["error"]
+    assert ("email.from" in runs[made.id]["error"]) is (status == "failed")
     assert server.mails == []
