@@ -134,7 +134,7 @@ class Performer:
             raise
         except SessionError as error:
             say("session_missing", "warning", shop=run.shop, code=error.code)
-            return Outcome(RunStatus.SKIPPED, SkipReason.NO_SESSION.value, error.code, error.message, timings=timings)
+            return Outcome(RunStatus.SKIPPED, SkipReason.NO_SESSION.value, error.code, sentence(error), timings=timings)
         except (RunError, UsageError) as error:
             return replace(self._failure(run, error), timings=timings)
         except StoreError:

@@ -336,6 +336,7 @@ def test_shops_that_refuse_are_told_with_a_way_out_and_the_good_one_has_its_repo
         assert (name, run["status"], run["error_code"]) == (name, status.value, code)
         assert said in run["error"]
         assert f"{name}.myshopify.com" in run["error"]
+        assert "scheduler shops " in run["error"]
 
 
 @SQLITE
