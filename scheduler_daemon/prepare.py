@@ -18,7 +18,7 @@ from .renderers import open_renderer
 from .renderers.child import needs_child, render_in_child
 from .sources import open_source
 from .sources.base import Ask
-from .spool import Spool
+from .spool import Spool, disk_faults
 from .threads import Hold
 
 #: A report that starts this long after its moment says why.
@@ -89,11 +89,8 @@ class Preparer:
             render_in_child(run.report.format, run.report.format_options, folder, temp, hold.check)
         else:
             watched = Table(table.columns, _Watched(table.rows, hold.check), table.about)
-            try:
+            with disk_faults(temp, "render_failed"):
                 renderer.render(watched, temp)
-            except OSError as error:
-                message = f"The file cannot be written: {error.strerror}."
-                raise RunError(message, code="disk_full", retryable=True) from error
         name = file_name(table.about, renderer.extension)
         file = self.spool.finish_file(run.id, temp, name, renderer.media_type, table)
         self.spool.discard_rows(run.id)

@@ -1,6 +1,5 @@
 """The folder of fetched rows and finished files: written once, read again by renderers, retries and children."""
 
-import errno
 import json
 import os
 import shutil
@@ -13,12 +12,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from .errors import RunError
+from .lib.disk import FULL, code_of, reason, way_out
 from .lib.files import fsync_folder, owner_for_root, safe_name
 from .model import ReportFile, Run, Table
 from .tablefile import HEADER, ROWS, SpooledRows, header_to_json, open_table
-
-#: No room on the disk, in the user's quota, or in the process's limit on the size of files.
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Spool:
@@ -32,7 +29,7 @@ class Spool:
     def folder(self, run_id: str) -> Path:
         """Return the run's folder, made when it is not there."""
         folder = self.root / safe_name(run_id)
-        with _disk(folder):
+        with disk_faults(folder):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return folder
 
@@ -47,7 +44,7 @@ class Spool:
             message = f"The spool {self.root} belongs to the user {owner}; run as root, its new files would be root's."
             hint = f"Run the command as that user: sudo -u {owner} scheduler …"
             raise RunError(message, code="folder_unavailable", hint=hint, retryable=True)
-        with _disk(self.root):
+        with disk_faults(self.root):
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
             free = shutil.disk_usage(self.root).free
         if free < needed:
@@ -70,10 +67,10 @@ class Spool:
         sums = dict.fromkeys((key for _, key in summed), Decimal(0))
         count = 0
         # A new file each time: whoever lost the run, and still writes, writes into the old one.
-        with _disk(folder):
+        with disk_faults(folder):
             (folder / ROWS).unlink(missing_ok=True)
         encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-        with _disk(folder), (folder / ROWS).open("w", encoding="utf-8") as file:
+        with disk_faults(folder), (folder / ROWS).open("w", encoding="utf-8") as file:
             for row in table.rows:
                 file.write(encode(list(row)) + "\n")
                 count += 1
@@ -84,7 +81,7 @@ class Spool:
         totals = {key: str(value) for key, value in sums.items()}
         about = replace(table.about, row_count=count, totals=totals)
         made = Table(table.columns, SpooledRows(folder / ROWS), about)
-        with _disk(folder):
+        with disk_faults(folder):
             (folder / HEADER).write_text(header_to_json(made), encoding="utf-8")
         return made
 
@@ -97,7 +94,7 @@ class Spool:
         # Long enough for a long title's day and ending.
         target = self.folder(run_id) / safe_name(name, 200)
         digest, size = sha256(), 0
-        with _disk(temp), temp.open("rb") as file:
+        with disk_faults(temp), temp.open("rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)
                 size += len(block)
@@ -117,7 +114,7 @@ class Spool:
         header = path.parent / HEADER
         if not (run.spool_path and inside and path.is_file() and header.is_file()):
             raise RunError(f"The file of run {run.id} is no longer in the spool.", code="spool_missing")
-        with _disk(path), path.open("rb") as file:
+        with disk_faults(path), path.open("rb") as file:
             digest, size = sha256(), 0
             while block := file.read(1 << 20):
                 digest.update(block)
@@ -165,15 +162,23 @@ class Spool:
 
 
 @contextmanager
-def _disk(path: Path) -> Iterator[None]:
-    """Raise RunError for whatever the disk says inside: it passes, so the report is tried again."""
+def disk_faults(path: Path, otherwise: str = "folder_unavailable") -> Iterator[None]:
+    """
+    Raise RunError for whatever the disk says inside about *path*: it passes, so the report is tried again.
+
+    *otherwise* is the code where neither the room nor the place is the trouble.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno in FULL:
-            hint = "Make room on the spool's disk; the report is tried again."
-            message = f"There is no space left for {path}."
-            raise RunError(message, code="disk_full", hint=hint, retryable=True) from error
-        hint = "Check the owner and the mode of spool.dir; the report is tried again."
-        message = f"The spool cannot be used: {path}: {error.strerror or error}."
-        raise RunError(message, code="folder_unavailable", hint=hint, retryable=True) from error
+        raise from_disk(error, path, otherwise) from error
+
+
+def from_disk(error: OSError, path: Path, otherwise: str) -> RunError:
+    """Return the error for what the disk said about *path*, or about the file that it names itself."""
+    place = error.filename if isinstance(error.filename, str) else path
+    message = f"The spool cannot be used: {place}: {reason(error)}."
+    if error.errno in FULL:
+        message = f"There is no space left for {place}: {reason(error)}."
+    hint = f"{way_out(error, 'spool.dir')}; the report is tried again."
+    return RunError(message, code=code_of(error, otherwise), hint=hint, retryable=True)

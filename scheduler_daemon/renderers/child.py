@@ -72,11 +72,12 @@ def _raise(status: int, answer: str) -> None:
         said = json.loads(answer)
     except ValueError:
         raise RenderError(f"The renderer's process ended with status {status}.", retryable=True) from None
-    raise RenderError(said["message"], code=said["code"], retryable=said["retryable"])
+    raise RenderError(said["message"], code=said["code"], hint=said["hint"], retryable=said["retryable"])
 
 
 def main() -> int:
     """Do the job that stands on standard input; say what went wrong as JSON."""
+    from ..spool import from_disk
     from ..tablefile import open_table
     from . import open_renderer
 
@@ -87,13 +88,16 @@ def main() -> int:
         table = open_table(Path(job["folder"]))
         open_renderer(job["kind"], job["options"]).render(table, Path(job["target"]))
     except SchedulerError as error:
-        sys.stdout.write(json.dumps({"code": error.code, "message": error.message, "retryable": False}))
-        return 1
+        return _told(error, retryable=False)
     except OSError as error:
-        code = "disk_full" if error.errno in (28, 122) else "render_failed"
-        sys.stdout.write(json.dumps({"code": code, "message": f"{error.strerror}.", "retryable": True}))
-        return 1
+        return _told(from_disk(error, Path(job["target"]), "render_failed"), retryable=True)
     return 0
+
+
+def _told(error: SchedulerError, *, retryable: bool) -> int:
+    said = {"code": error.code, "message": error.message, "hint": error.hint, "retryable": retryable}
+    sys.stdout.write(json.dumps(said))
+    return 1
 
 
 if __name__ == "__main__":
