@@ -10,12 +10,16 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
+from tempfile import mkdtemp
 
 from .errors import RunError
 from .lib.disk import FULL, code_of, reason, way_out
 from .lib.files import fsync_folder, owner_for_root, safe_name
 from .model import ReportFile, Run, Table
 from .tablefile import HEADER, ROWS, SpooledRows, header_to_json, open_table
+
+#: The beginning of the names of what is not finished.
+MAKING = ".making-"
 
 
 class Spool:
@@ -69,6 +73,8 @@ class Spool:
         # A new file each time: whoever lost the run, and still writes, writes into the old one.
         with disk_faults(folder):
             (folder / ROWS).unlink(missing_ok=True)
+            for left in folder.glob(f"{MAKING}*"):
+                _remove(left)
         encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
         with disk_faults(folder), (folder / ROWS).open("w", encoding="utf-8") as file:
             for row in table.rows:
@@ -85,9 +91,20 @@ class Spool:
             (folder / HEADER).write_text(header_to_json(made), encoding="utf-8")
         return made
 
-    def temp_path(self, run_id: str, extension: str) -> Path:
-        """Return where a renderer may write the run's file before it is finished."""
-        return self.folder(run_id) / f".making-{os.getpid()}.{extension}"
+    @contextmanager
+    def making(self, run_id: str, extension: str) -> Iterator[Path]:
+        """
+        Yield where a renderer may write the run's file until `finish_file`, in a folder of this attempt alone.
+
+        The folder is removed at the end; what a killed process leaves is removed by the next attempt or by `sweep`.
+        """
+        folder = self.folder(run_id)
+        with disk_faults(folder):
+            made = Path(mkdtemp(prefix=MAKING, dir=folder))
+        try:
+            yield made / f"file.{extension}"
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
 
     def finish_file(self, run_id: str, temp: Path, name: str, media_type: str, table: Table) -> ReportFile:
         """Make *temp* durable under the name people see; return it with its size and digest."""
@@ -133,12 +150,22 @@ class Spool:
         with suppress(OSError):  # the file is made: what is left over is swept
             (self.folder(run_id) / ROWS).unlink(missing_ok=True)
 
-    def sweep(self, keep: timedelta, now: datetime, keep_runs: set[str], quota: int = 0) -> int:
+    def sweep(
+        self,
+        keep: timedelta,
+        now: datetime,
+        keep_runs: set[str],
+        quota: int = 0,
+        attempt: timedelta = timedelta(hours=1),
+    ) -> int:
         """
         Remove the folders of finished runs that are older than *keep*, and the oldest ones beyond *quota* bytes.
 
-        *keep_runs* (ids) are not touched: their files are still to be delivered. Return the number removed.
+        *keep_runs* (ids) are not touched: their files are still to be delivered. What nobody has written to for longer
+        than an *attempt* may take is left from a killed one and goes, whosever it is. Return the number of folders
+        removed.
         """
+        self._sweep_left_over(now.timestamp() - attempt.total_seconds())
         found = sorted(self._folders(), key=lambda item: item[0])
         total = sum(size for _, size, _ in found)
         removed = 0
@@ -151,6 +178,12 @@ class Spool:
         self._used = total
         return removed
 
+    def _sweep_left_over(self, before: float) -> None:
+        for left in self.root.glob(f"*/{MAKING}*"):
+            with suppress(OSError):  # its attempt may end meanwhile
+                if max(path.lstat().st_mtime for path in (left, *left.rglob("*"))) < before:
+                    _remove(left)
+
     def _folders(self) -> Iterator[tuple[float, int, Path]]:
         """Yield when each run's folder last changed (seconds since 1970), its bytes and its path."""
         if not self.root.is_dir():
@@ -158,7 +191,14 @@ class Spool:
         for folder in self.root.iterdir():
             with suppress(OSError):  # another daemon may remove it meanwhile
                 if folder.is_dir() and not folder.is_symlink():
-                    yield folder.stat().st_mtime, sum(file.stat().st_size for file in folder.iterdir()), folder
+                    yield folder.stat().st_mtime, sum(file.lstat().st_size for file in folder.rglob("*")), folder
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

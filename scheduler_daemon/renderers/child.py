@@ -1,5 +1,5 @@
 """
-Rendering in a child process: spawned, never forked, niced, killed when the attempt is over.
+Rendering in a child process: spawned, never forked, niced, killed when the attempt is over or its parent is gone.
 
 A renderer in a thread holds the interpreter's lock for long stretches and ruins punctuality (DESIGN 6: the p99 of the
 start goes from 2 ms to 676 ms), so large workbooks are made outside.
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RenderError, SchedulerError
+from ..lib.orphans import end_with_parent
 
 #: XLSX above this many rows is made in a child (DESIGN 6).
 CHILD_ROWS = 5_000
@@ -37,7 +38,7 @@ def render_in_child(
     """
     job = json.dumps({"kind": kind, "options": dict(options), "folder": str(folder), "target": str(target)})
     child = subprocess.Popen(
-        [sys.executable, "-m", "scheduler_daemon.renderers.child"],
+        [sys.executable, "-m", "scheduler_daemon.renderers.child", str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -76,7 +77,8 @@ def _raise(status: int, answer: str) -> None:
 
 
 def main() -> int:
-    """Do the job that stands on standard input; say what went wrong as JSON."""
+    """Do the job that stands on standard input; say what went wrong as JSON. The argument is the parent's pid."""
+    end_with_parent(int(sys.argv[1]))
     from ..spool import from_disk
     from ..tablefile import open_table
     from . import open_renderer
