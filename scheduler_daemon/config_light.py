@@ -50,7 +50,9 @@ def state_settings(explicit: Path | None, environ: Mapping[str, str]) -> tuple[P
             section = tomllib.load(opened).get("state", {})
         if not isinstance(section, dict):
             raise ValueError("state is a section: write [state]")
-    named = environ.get(f"{PREFIX}STATE__FILE") or section.get("file")
+    named = environ.get(f"{PREFIX}STATE__FILE", section.get("file"))
+    if named is not None and not str(named).strip():
+        raise ValueError("state.file is empty")
     path = Path(str(named)).expanduser() if named else _default_state_file(environ)
     return path, str(environ.get(f"{PREFIX}STATE__MAX_AGE") or section.get("max_age") or "15m")
 
