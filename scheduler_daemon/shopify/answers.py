@@ -80,8 +80,7 @@ def graphql_error(shop: str, errors: Any, request_id: str) -> RunError:
     tail = f" (request {request_id})" if request_id else ""
     if code == "ACCESS_DENIED" or "not approved to access" in text:
         needed = excerpt(str(extensions.get("requiredAccess") or text))
-        hint = f"Grant the scope to the app, or leave out the column that needs it; see: scheduler shops check {shop}"
-        return SourceError(f"The token of {shop} lacks access: {needed}{tail}", code="scope_missing", hint=hint)
+        return lacks_access(shop, f"{needed}{tail}")
     if code == "MAX_COST_EXCEEDED":
         return SourceError(f"One query for {shop} costs too much: {excerpt(text)}", code="query_too_costly")
     if code == "SHOP_INACTIVE":
@@ -90,6 +89,12 @@ def graphql_error(shop: str, errors: Any, request_id: str) -> RunError:
         # Every fault of a query has a code (notes on Shopify, 2.4); what has none is a fault of Shopify's own.
         return SourceError(f"Shopify failed for {shop}: {excerpt(text)}{tail}", retryable=True)
     return SourceError(f"Shopify refused the query for {shop}: {excerpt(text)}{tail}", code="query_refused")
+
+
+def lacks_access(shop: str, needed: str) -> SourceError:
+    """Return the error for a token without a right; *needed* says which."""
+    hint = f"Grant the scope to the app, or leave out the column that needs it; see: scheduler shops check {shop}"
+    return SourceError(f"The token of {shop} lacks access: {needed}", code="scope_missing", hint=hint)
 
 
 def excerpt(text: str) -> str:
