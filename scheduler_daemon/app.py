@@ -55,6 +55,7 @@ class App:
 
     def check(self, now: datetime, only: Only = EVERYTHING) -> Found:
         """Queue what is due, put right what the net finds, and log it: what a check does before shops are started."""
+        self.store.engine.require_file()
         found = self.planner.check(now, only)
         tell(found, self.mode)
         mending = self.store.mending

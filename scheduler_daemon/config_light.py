@@ -6,29 +6,45 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .lib.files import home_folder
+
 PREFIX = "SCHEDULER_"
 #: Where the systemd unit keeps what is the daemon's (`StateDirectory`).
 SERVICE = Path("/var/lib/scheduler-daemon")
+#: The machine's configuration.
+MACHINE = Path("/etc/scheduler-daemon/config.toml")
 
 
 def find_config_file(explicit: Path | None, environ: Mapping[str, str]) -> Path | None:
-    """Return the configuration file that counts, in the order of DESIGN 7; None where there is none."""
+    """
+    Return the configuration file that counts, in the order of DESIGN 7; None where there is none.
+
+    A folder of this user's that cannot be looked into (a HOME that sudo left behind) has none; one that was named, and
+    the machine's own, count all the same, so that the reader says what is wrong and no other database is taken.
+    """
     if explicit is not None:
         return explicit
     named = environ.get("SCHEDULER_CONFIG")
     if named:
         return Path(named)
-    home = Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    places = [Path("scheduler.toml"), home / "scheduler-daemon/config.toml", Path("/etc/scheduler-daemon/config.toml")]
-    return next((place for place in places if _is_there(place)), None)
+    own = (Path("scheduler.toml"), config_home(environ) / "scheduler-daemon/config.toml")
+    found = next((place for place in own if is_there(place, hidden=False)), None)
+    if found is None and is_there(MACHINE, hidden=True):
+        return MACHINE
+    return found
 
 
-def _is_there(place: Path) -> bool:
-    """Whether *place* is a file; one that this user may not even look for counts, so that the reader says so."""
+def config_home(environ: Mapping[str, str]) -> Path:
+    """Return the folder of this user's configurations."""
+    return Path(environ.get("XDG_CONFIG_HOME") or home_folder() / ".config")
+
+
+def is_there(place: Path, *, hidden: bool) -> bool:
+    """Whether *place* is a file; *hidden* is the answer where this user may not look, or the disk does not say."""
     try:
         return place.is_file()
-    except PermissionError:
-        return True
+    except OSError:
+        return hidden
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:
@@ -38,7 +54,7 @@ def state_folder(environ: Mapping[str, str]) -> Path:
         return Path(given)
     if SERVICE.is_dir() and os.geteuid() in (0, SERVICE.stat().st_uid):
         return SERVICE
-    return Path(environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "scheduler-daemon"
+    return Path(environ.get("XDG_STATE_HOME") or home_folder() / ".local/state") / "scheduler-daemon"
 
 
 def state_settings(explicit: Path | None, environ: Mapping[str, str]) -> tuple[Path, str]:
@@ -50,7 +66,9 @@ def state_settings(explicit: Path | None, environ: Mapping[str, str]) -> tuple[P
             section = tomllib.load(opened).get("state", {})
         if not isinstance(section, dict):
             raise ValueError("state is a section: write [state]")
-    named = environ.get(f"{PREFIX}STATE__FILE") or section.get("file")
+    named = environ.get(f"{PREFIX}STATE__FILE", section.get("file"))
+    if named is not None and not str(named).strip():
+        raise ValueError("state.file is empty")
     path = Path(str(named)).expanduser() if named else _default_state_file(environ)
     return path, str(environ.get(f"{PREFIX}STATE__MAX_AGE") or section.get("max_age") or "15m")
 
@@ -58,4 +76,4 @@ def state_settings(explicit: Path | None, environ: Mapping[str, str]) -> tuple[P
 def _default_state_file(environ: Mapping[str, str]) -> Path:
     """Return this user's state file; where there is none, the service's: anyone may ask how it is."""
     mine, service = state_folder(environ) / "state.json", SERVICE / "state.json"
-    return service if not mine.exists() and _is_there(service) else mine
+    return service if not is_there(mine, hidden=False) and is_there(service, hidden=True) else mine

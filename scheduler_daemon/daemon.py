@@ -165,6 +165,7 @@ class Daemon:
         soon = now + self.app.config.daemon.peek
         if self.tick.number == 0:
             return soon
+        self.app.store.engine.require_file()
         due, self.tick.waits_for = self._wake_due(now)
         work = self.app.store.leases.next_work_at() if self.app.mode != "hold" else None
         if work is not None and work <= utc_now():

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from .channels import Channel, Parcel, open_channel
 from .config import Config
-from .errors import DeliveryError, RunError
+from .errors import DeliveryError, RunError, SchedulerError
 from .lib.clock import to_ms, utc_now
 from .lib.ids import new_ulid
 from .logs import say_defect
@@ -113,7 +113,7 @@ class Deliverer:
         hold.keep_trying(lambda: self.store.deliveries.end(hold.lease, row, DeliveryState.DELIVERED, receipt=receipt))
 
     def _failed(self, row: Delivery, error: DeliveryError, hold: Hold) -> None:
-        told = (error.code, error.message)
+        told = (error.code, sentence(error))
         if error.ambiguous and self.config.delivery.on_unknown == "hold":
             hold.keep_trying(lambda: self.store.deliveries.end(hold.lease, row, DeliveryState.UNKNOWN, error=told))
             return
@@ -127,6 +127,11 @@ class Deliverer:
         )
         state = DeliveryState.FAILED if again is None else DeliveryState.PENDING
         hold.keep_trying(lambda: self.store.deliveries.end(hold.lease, row, state, error=told, not_before=again))
+
+
+def sentence(error: SchedulerError) -> str:
+    """Return what stands in the ledger: what happened and what to do."""
+    return f"{error.message} {error.hint}".strip()
 
 
 def new_delivery(run: Run, recipient: Recipient, at: int, copy: int = 0) -> Delivery:

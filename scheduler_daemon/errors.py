@@ -67,7 +67,7 @@ CODES: dict[str, str] = {
     "spool_full": "The spool has no room for the file.",
     "smtp_unavailable": "The mail server does not answer.",
     "smtp_auth": "The mail server refused the user name or password.",
-    "smtp_refused": "The mail server refused the recipient or the message.",
+    "smtp_refused": "The mail server refused the sender, the recipient or the message.",
     "smtp_unknown": "The connection ended before the mail server's answer; it may have gone out.",
     "message_too_big": "The message is bigger than the mail server takes.",
     "folder_unavailable": "The folder cannot be written.",

@@ -9,7 +9,7 @@ from functools import partial
 
 from .channels import IDEMPOTENT, KINDS
 from .config import Config
-from .deliver import Deliverer
+from .deliver import Deliverer, sentence
 from .errors import LeaseLost, RunError, SchedulerError, SessionError, StoreError, Throttled, UsageError
 from .lib.clock import monotonic, utc_now
 from .lib.words import plural
@@ -134,7 +134,7 @@ class Performer:
             raise
         except SessionError as error:
             say("session_missing", "warning", shop=run.shop, code=error.code)
-            return Outcome(RunStatus.SKIPPED, SkipReason.NO_SESSION.value, error.code, error.message, timings=timings)
+            return Outcome(RunStatus.SKIPPED, SkipReason.NO_SESSION.value, error.code, sentence(error), timings=timings)
         except (RunError, UsageError) as error:
             return replace(self._failure(run, error), timings=timings)
         except StoreError:
@@ -196,11 +196,6 @@ class Performer:
 def interrupted(error: Stopped) -> Outcome:
     """Return the outcome of an attempt that a stop ended: the run waits again, and the attempt does not count."""
     return Outcome(RunStatus.QUEUED, error_code=error.code, error=error.message, not_before=utc_now(), counts=False)
-
-
-def sentence(error: SchedulerError) -> str:
-    """Return what stands in the ledger: what happened and what to do."""
-    return f"{error.message} {error.hint}".strip()
 
 
 def _clock(moment: datetime | None) -> str:

@@ -18,7 +18,7 @@ from .renderers import open_renderer
 from .renderers.child import needs_child, render_in_child
 from .sources import open_source
 from .sources.base import Ask
-from .spool import Spool
+from .spool import Spool, disk_faults
 from .threads import Hold
 
 #: A report that starts this long after its moment says why.
@@ -83,19 +83,16 @@ class Preparer:
 
     def _render(self, run: Run, table: Table, renderer: Any, hold: Hold) -> ReportFile:
         assert run.report is not None
-        temp = self.spool.temp_path(run.id, renderer.extension)
-        if needs_child(run.report.format, table.about.row_count):
-            folder = self.spool.folder(run.id)
-            render_in_child(run.report.format, run.report.format_options, folder, temp, hold.check)
-        else:
-            watched = Table(table.columns, _Watched(table.rows, hold.check), table.about)
-            try:
-                renderer.render(watched, temp)
-            except OSError as error:
-                message = f"The file cannot be written: {error.strerror}."
-                raise RunError(message, code="disk_full", retryable=True) from error
-        name = file_name(table.about, renderer.extension)
-        file = self.spool.finish_file(run.id, temp, name, renderer.media_type, table)
+        with self.spool.making(run.id, renderer.extension) as temp:
+            if needs_child(run.report.format, table.about.row_count):
+                folder = self.spool.folder(run.id)
+                render_in_child(run.report.format, run.report.format_options, folder, temp, hold.check)
+            else:
+                watched = Table(table.columns, _Watched(table.rows, hold.check), table.about)
+                with disk_faults(temp, "render_failed"):
+                    renderer.render(watched, temp)
+            name = file_name(table.about, renderer.extension)
+            file = self.spool.finish_file(run.id, temp, name, renderer.media_type, table)
         self.spool.discard_rows(run.id)
         return file
 

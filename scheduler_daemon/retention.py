@@ -2,7 +2,7 @@
 
 import threading
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from .config import Config
 from .errors import StoreError
@@ -16,6 +16,9 @@ from .store import Store
 SPOOL_EVERY = 600.0
 #: Seconds that one round may spend on removing rows.
 MOST_SECONDS = 10.0
+
+#: What nobody has written to for this long, and for `daemon.deadline`, was left by a process that was killed.
+ATTEMPT = timedelta(hours=1)
 
 
 @dataclass(slots=True)
@@ -65,4 +68,5 @@ class Retention:
             return 0
         self._spool_again = monotonic() + SPOOL_EVERY
         settings = self.config.spool
-        return self.spool.sweep(settings.keep, now, self.store.history.open_runs(), settings.quota)
+        attempt = max(self.config.daemon.deadline, ATTEMPT)
+        return self.spool.sweep(settings.keep, now, self.store.history.open_runs(), settings.quota, attempt)

@@ -1,6 +1,5 @@
 """The folder of fetched rows and finished files: written once, read again by renderers, retries and children."""
 
-import errno
 import json
 import os
 import shutil
@@ -11,14 +10,16 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
+from tempfile import mkdtemp
 
 from .errors import RunError
+from .lib.disk import FULL, code_of, reason, way_out
 from .lib.files import fsync_folder, owner_for_root, safe_name
 from .model import ReportFile, Run, Table
 from .tablefile import HEADER, ROWS, SpooledRows, header_to_json, open_table
 
-#: No room on the disk, in the user's quota, or in the process's limit on the size of files.
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+#: The beginning of the names of what is not finished.
+MAKING = ".making-"
 
 
 class Spool:
@@ -32,7 +33,7 @@ class Spool:
     def folder(self, run_id: str) -> Path:
         """Return the run's folder, made when it is not there."""
         folder = self.root / safe_name(run_id)
-        with _disk(folder):
+        with disk_faults(folder):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return folder
 
@@ -47,7 +48,7 @@ class Spool:
             message = f"The spool {self.root} belongs to the user {owner}; run as root, its new files would be root's."
             hint = f"Run the command as that user: sudo -u {owner} scheduler …"
             raise RunError(message, code="folder_unavailable", hint=hint, retryable=True)
-        with _disk(self.root):
+        with disk_faults(self.root):
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
             free = shutil.disk_usage(self.root).free
         if free < needed:
@@ -70,10 +71,12 @@ class Spool:
         sums = dict.fromkeys((key for _, key in summed), Decimal(0))
         count = 0
         # A new file each time: whoever lost the run, and still writes, writes into the old one.
-        with _disk(folder):
+        with disk_faults(folder):
             (folder / ROWS).unlink(missing_ok=True)
+            for left in folder.glob(f"{MAKING}*"):
+                _remove(left)
         encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-        with _disk(folder), (folder / ROWS).open("w", encoding="utf-8") as file:
+        with disk_faults(folder), (folder / ROWS).open("w", encoding="utf-8") as file:
             for row in table.rows:
                 file.write(encode(list(row)) + "\n")
                 count += 1
@@ -84,20 +87,31 @@ class Spool:
         totals = {key: str(value) for key, value in sums.items()}
         about = replace(table.about, row_count=count, totals=totals)
         made = Table(table.columns, SpooledRows(folder / ROWS), about)
-        with _disk(folder):
+        with disk_faults(folder):
             (folder / HEADER).write_text(header_to_json(made), encoding="utf-8")
         return made
 
-    def temp_path(self, run_id: str, extension: str) -> Path:
-        """Return where a renderer may write the run's file before it is finished."""
-        return self.folder(run_id) / f".making-{os.getpid()}.{extension}"
+    @contextmanager
+    def making(self, run_id: str, extension: str) -> Iterator[Path]:
+        """
+        Yield where a renderer may write the run's file until `finish_file`, in a folder of this attempt alone.
+
+        The folder is removed at the end; what a killed process leaves is removed by the next attempt or by `sweep`.
+        """
+        folder = self.folder(run_id)
+        with disk_faults(folder):
+            made = Path(mkdtemp(prefix=MAKING, dir=folder))
+        try:
+            yield made / f"file.{extension}"
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
 
     def finish_file(self, run_id: str, temp: Path, name: str, media_type: str, table: Table) -> ReportFile:
         """Make *temp* durable under the name people see; return it with its size and digest."""
         # Long enough for a long title's day and ending.
         target = self.folder(run_id) / safe_name(name, 200)
         digest, size = sha256(), 0
-        with _disk(temp), temp.open("rb") as file:
+        with disk_faults(temp), temp.open("rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)
                 size += len(block)
@@ -117,7 +131,7 @@ class Spool:
         header = path.parent / HEADER
         if not (run.spool_path and inside and path.is_file() and header.is_file()):
             raise RunError(f"The file of run {run.id} is no longer in the spool.", code="spool_missing")
-        with _disk(path), path.open("rb") as file:
+        with disk_faults(path), path.open("rb") as file:
             digest, size = sha256(), 0
             while block := file.read(1 << 20):
                 digest.update(block)
@@ -136,12 +150,22 @@ class Spool:
         with suppress(OSError):  # the file is made: what is left over is swept
             (self.folder(run_id) / ROWS).unlink(missing_ok=True)
 
-    def sweep(self, keep: timedelta, now: datetime, keep_runs: set[str], quota: int = 0) -> int:
+    def sweep(
+        self,
+        keep: timedelta,
+        now: datetime,
+        keep_runs: set[str],
+        quota: int = 0,
+        attempt: timedelta = timedelta(hours=1),
+    ) -> int:
         """
         Remove the folders of finished runs that are older than *keep*, and the oldest ones beyond *quota* bytes.
 
-        *keep_runs* (ids) are not touched: their files are still to be delivered. Return the number removed.
+        *keep_runs* (ids) are not touched: their files are still to be delivered. What nobody has written to for longer
+        than an *attempt* may take is left from a killed one and goes, whosever it is. Return the number of folders
+        removed.
         """
+        self._sweep_left_over(now.timestamp() - attempt.total_seconds())
         found = sorted(self._folders(), key=lambda item: item[0])
         total = sum(size for _, size, _ in found)
         removed = 0
@@ -154,6 +178,12 @@ class Spool:
         self._used = total
         return removed
 
+    def _sweep_left_over(self, before: float) -> None:
+        for left in self.root.glob(f"*/{MAKING}*"):
+            with suppress(OSError):  # its attempt may end meanwhile
+                if max(path.lstat().st_mtime for path in (left, *left.rglob("*"))) < before:
+                    _remove(left)
+
     def _folders(self) -> Iterator[tuple[float, int, Path]]:
         """Yield when each run's folder last changed (seconds since 1970), its bytes and its path."""
         if not self.root.is_dir():
@@ -161,19 +191,34 @@ class Spool:
         for folder in self.root.iterdir():
             with suppress(OSError):  # another daemon may remove it meanwhile
                 if folder.is_dir() and not folder.is_symlink():
-                    yield folder.stat().st_mtime, sum(file.stat().st_size for file in folder.iterdir()), folder
+                    yield folder.stat().st_mtime, sum(file.lstat().st_size for file in folder.rglob("*")), folder
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
-def _disk(path: Path) -> Iterator[None]:
-    """Raise RunError for whatever the disk says inside: it passes, so the report is tried again."""
+def disk_faults(path: Path, otherwise: str = "folder_unavailable") -> Iterator[None]:
+    """
+    Raise RunError for whatever the disk says inside about *path*: it passes, so the report is tried again.
+
+    *otherwise* is the code where neither the room nor the place is the trouble.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno in FULL:
-            hint = "Make room on the spool's disk; the report is tried again."
-            message = f"There is no space left for {path}."
-            raise RunError(message, code="disk_full", hint=hint, retryable=True) from error
-        hint = "Check the owner and the mode of spool.dir; the report is tried again."
-        message = f"The spool cannot be used: {path}: {error.strerror or error}."
-        raise RunError(message, code="folder_unavailable", hint=hint, retryable=True) from error
+        raise from_disk(error, path, otherwise) from error
+
+
+def from_disk(error: OSError, path: Path, otherwise: str) -> RunError:
+    """Return the error for what the disk said about *path*, or about the file that it names itself."""
+    place = error.filename if isinstance(error.filename, str) else path
+    message = f"The spool cannot be used: {place}: {reason(error)}."
+    if error.errno in FULL:
+        message = f"There is no space left for {place}: {reason(error)}."
+    hint = f"{way_out(error, 'spool.dir')}; the report is tried again."
+    return RunError(message, code=code_of(error, otherwise), hint=hint, retryable=True)

@@ -36,8 +36,8 @@ class Found:
     queued: int = 0
     #: Domains of their shops.
     shops: set[str] = field(default_factory=set)
-    #: Rows that could not be read.
-    refused: int = 0
+    #: Rows that could not be read, now or before, and why.
+    unreadable: list[SeenSchedule] = field(default_factory=list)
 
 
 class Planner:
@@ -54,9 +54,9 @@ class Planner:
         """Look at everything, as a check does: missing cursors, edited rules, cursors that are none, what is due."""
         self.aside.clear()  # a row that was corrected runs at this check
         self._settled.clear()
-        self.set_cursors(now)
-        self.find_edits(now)
         found = Found()
+        self.set_cursors(now, found)
+        self.find_edits(now)
         if self.mode != "hold" and only == EVERYTHING:
             for item in self.store.queueing.strange(self.aside):
                 self._refuse(item, now, found)
@@ -120,23 +120,23 @@ class Planner:
     def _refuse(self, seen: SeenSchedule, now: datetime, found: Found) -> None:
         """Set a row that cannot be read aside, with a failed run in the ledger; the others go on."""
         self.aside[seen.id] = now + ASIDE
-        found.refused += 1
+        found.unreadable.append(seen)
         if self.store.queueing.refuse(seen, now):
             say("schedule_refused", "error", name=seen.name, shop=seen.shop, schedule=seen.id, error=seen.problem)
 
     def _forget_aside(self, now: datetime) -> None:
         self.aside = {key: until for key, until in self.aside.items() if until > now}
 
-    def set_cursors(self, now: datetime) -> int:
+    def set_cursors(self, now: datetime, found: Found | None = None) -> int:
         """Give schedules without `nextRunAt` their first moment after now; nothing fires (DESIGN 6)."""
-        moved = 0
+        found, moved = found or Found(), 0
+        if self.mode == "hold":
+            return 0
         for seen in self.store.queueing.without_cursor(aside=self._settled):
             self._settled.add(seen.id)
-            if self.mode == "hold":
-                continue
-            plan = self._plan(seen, now, Found())
+            plan = self._plan(seen, now, found)
             if plan is not None and plan.next_due_at is not None:
-                self._queue([(seen, plan)], now, Found())
+                self._queue([(seen, plan)], now, found)
                 self._settled.discard(seen.id)
                 moved += 1
         return moved

@@ -15,7 +15,7 @@ from .address import for_the_wire, parse_address, read_sender
 from .base import Parcel
 from .message import Mail, build, message_id, quote_dots
 from .note import build_note
-from .smtp import Server, connect, drop, leave, said, unavailable
+from .smtp import OF_SENDER, Server, connect, drop, leave, refusal, said, unavailable
 
 __all__ = ["Email", "Options", "connect"]
 
@@ -123,9 +123,12 @@ class Email:
     def _envelope(self, recipient: Recipient) -> tuple[str, str]:
         try:
             address = for_the_wire(parse_address(recipient.address))
-            return for_the_wire(read_sender(self.options.sender)[1]), address
+            return self._envelope_sender(), address
         except UsageError as error:
             raise DeliveryError(error.message, code=error.code, hint=error.hint) from None
+
+    def _envelope_sender(self) -> str:
+        return for_the_wire(read_sender(self.options.sender)[1])
 
     def _check_size(self, server: Server, mail: Mail, parcel: Parcel) -> None:
         limit = server.esmtp_features.get("size", "")
@@ -144,7 +147,7 @@ class Email:
         if server.has_extn("size"):
             words.append(f"size={mail.size}")
         with self._faults(server, address):
-            self._expect(server.mail(sender, words), (250,), address, mail)
+            self._expect(server.mail(sender, words), (250,), address, mail, refuses=sender)
             self._expect(server.rcpt(address), (250, 251, 252), address)
             self._expect(server.docmd("DATA"), (354,), address, mail)
         # Until the final dot nothing counts as handed over; a connection that ends in the middle leaves no mail.
@@ -179,9 +182,19 @@ class Email:
         )
 
     def _expect(
-        self, answer: tuple[int, bytes], wanted: tuple[int, ...], address: str, mail: Mail | None = None
+        self,
+        answer: tuple[int, bytes],
+        wanted: tuple[int, ...],
+        address: str,
+        mail: Mail | None = None,
+        *,
+        refuses: str = "",
     ) -> None:
-        """Raise DeliveryError unless the answer is *wanted*; where *mail* is given, 552 says that it is too big."""
+        """
+        Raise DeliveryError unless the answer is *wanted*; where *mail* is given, 552 says that it is too big.
+
+        *refuses* is the sender where the answer is about it and not about the recipient *address*.
+        """
         code, reply = answer
         if code in wanted:
             return
@@ -198,12 +211,9 @@ class Email:
             raise self._too_big(
                 mail.path.name if mail.path else "a notice", mail.size, f"refused it: {code} {said(reply)}"
             )
-        raise DeliveryError(
-            f"{self.options.host} refused the mail to {address}: {code} {said(reply)}",
-            code="smtp_refused",
-            hint="Correct the address, or ask whoever runs the mail server." if code >= 500 else "",
-            retryable=code < 500,
-        )
+        if not refuses and OF_SENDER.search(said(reply)):
+            refuses = self._envelope_sender()
+        raise refusal(self.options, code, said(reply), to=address, sender=refuses)
 
     @contextmanager
     def _faults(self, server: Server, address: str, *, halfway: bool = False) -> Iterator[None]:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ..errors import DeliveryError
 from ..lib.clock import utc_now
+from ..lib.disk import code_of, reason, way_out
 from ..lib.files import safe_name
 from ..lib.zones import find_zone
 from ..model import Receipt, Recipient
@@ -30,7 +31,6 @@ FIELDS = {
     "ext": "the file's ending",
 }
 FIELD = re.compile(r"\{([^{}]*)\}")
-FULL = (errno.ENOSPC, errno.EDQUOT)
 #: The longest name in bytes; file systems take 255, and the key's part and the temporary name need room.
 LONGEST = 200
 #: How long a repeat recognises its own file; runs are final and spools empty long before.
@@ -89,11 +89,10 @@ class Folder:
             with source:
                 return Receipt({"path": str(self.root / self._put(parcel, source, key))})
         except OSError as error:
-            full = error.errno in FULL
             raise DeliveryError(
-                f"The folder {self.root} cannot be written: {error.strerror or error}.",
-                code="disk_full" if full else "folder_unavailable",
-                hint="Make room." if full else "Check its owner and mode, and folder.path.",
+                f"The folder {self.root} cannot be written: {reason(error)}.",
+                code=code_of(error, "folder_unavailable"),
+                hint=f"{way_out(error, 'folder.path')}.",
                 retryable=True,
             ) from error
 

@@ -1,5 +1,6 @@
 """The connection to a mail server: encrypted, signed in, its answers bounded as a whole, its errors told plainly."""
 
+import re
 import smtplib
 import socket
 import ssl
@@ -22,6 +23,9 @@ MOST_ANSWER = 100_000
 GOODBYE = 3.0
 #: OpenSSL's verify codes that say more than "not trusted" (x509_vfy.h).
 EXPIRED, NOT_YET, OTHER_NAME, OTHER_ADDRESS = 10, 9, 62, 64
+#: What says at a later step that the *sender* is refused: the codes X.1.7 and X.1.8 (RFC 3463, 3.2), and the words of
+#: Postfix, which by default answers with them to RCPT TO and not to MAIL FROM (postconf(5): smtpd_delay_reject).
+OF_SENDER = re.compile(r"^[45]\.1\.[78]\b|\bsender address rejected\b", re.IGNORECASE)
 
 
 class Server(smtplib.SMTP):
@@ -204,6 +208,21 @@ def unavailable(options: "Options", error: Exception, when: str) -> DeliveryErro
         hint = "Check email.port and email.security: starttls is usual on 587, tls on 465."
     return DeliveryError(
         message, code="smtp_unavailable", hint=hint or "Check email.host and email.port.", retryable=True
+    )
+
+
+def refusal(options: "Options", code: int, reply: str, *, to: str, sender: str = "") -> DeliveryError:
+    """Return the error for an answer that refuses the mail to *to*, or, where *sender* is given, whoever sends it."""
+    what, hint = f"the mail to {to}", "Correct the address, or ask whoever runs the mail server."
+    if sender:
+        # The same for every recipient: no address of theirs is wrong.
+        what = f"{sender} as the sender"
+        hint = "Set email.from to an address that it lets this user send from, or ask whoever runs the mail server."
+    return DeliveryError(
+        f"{options.host} refused {what}: {code} {reply.rstrip('.')}.",
+        code="smtp_refused",
+        hint=hint if code >= 500 else "",
+        retryable=code < 500,
     )
 
 

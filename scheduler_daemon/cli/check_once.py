@@ -20,15 +20,16 @@ from ..logs import say
 from ..model import Run, RunStatus
 from ..snapshot import Observer, Tick
 from ..statefile import StateFile
-from ..store import Store
+from ..store import SeenSchedule, Store
 from ..tick import start_shops
 from .asking import announce, find_report, known_shop
 from .context import Context
 from .groups import example
 from .moments import say_moment, zone_or_utc
-from .output import echo_json, table
+from .output import echo_json, plain, table
 from .progress import Progress
 from .run_lines import as_data, below, columns_of, done_of, line
+from .why.hints import HINTS
 
 BAD = (RunStatus.FAILED, RunStatus.PARTIAL)
 #: How long reports may take to let go after Ctrl-C; what is not done then is taken up when its lease ends.
@@ -131,8 +132,9 @@ def _check(app: App, wake: threading.Event, only: Only, as_json: bool, seconds: 
     runs = app.store.history.runs(sorted(set(app.performer.ended)))
     _tell_owners(app)
     _write_state(app, now)
-    code = _code(runs, found.refused, done)
-    _print(app, runs, held, as_json, code)
+    unreadable = [item for item in found.unreadable if only[0] in ("", item.shop) and only[1] in ("", item.id)]
+    code = _code(runs, bool(unreadable), done)
+    _print(app, runs, held, unreadable, as_json, code)
     if done:
         app.close()
     return code
@@ -186,7 +188,7 @@ def _interrupt(number: int, frame: Any) -> None:
     raise KeyboardInterrupt
 
 
-def _code(runs: list[Run], refused: int, done: bool) -> int:
+def _code(runs: list[Run], refused: bool, done: bool) -> int:
     if not done:
         return 4
     bad = any(run.status in BAD or run.reason == "no_session" or run.status is RunStatus.QUEUED for run in runs)
@@ -214,10 +216,13 @@ def _write_state(app: App, now: datetime) -> None:
         state.unlock()
 
 
-def _print(app: App, runs: list[Run], held: dict[str, str], as_json: bool, code: int) -> None:
+def _print(
+    app: App, runs: list[Run], held: dict[str, str], unreadable: list[SeenSchedule], as_json: bool, code: int
+) -> None:
     done = [done_of(app.store, run) for run in runs]
     if as_json:
         facts: dict[str, Any] = {"held": held, "exit_code": code, "delivery_mode": app.mode}
+        facts["unreadable"] = [_refused(item) for item in unreadable]
         echo_json("runs", [as_data(item) for item in done], **facts, database=app.store.target.shown)
         return
     columns = columns_of([(run.shop, run.name) for run in runs])
@@ -225,12 +230,25 @@ def _print(app: App, runs: list[Run], held: dict[str, str], as_json: bool, code:
         click.echo(line(item, columns))
         for said in below(item, columns):
             click.echo(said)
+    for seen in unreadable:
+        click.echo(plain(f"{seen.name} of {seen.shop} cannot be read: {seen.problem.rstrip('.')}."))
+        click.echo(plain(f"    {_way_out(seen)}"))
     for shop, holder in held.items():
         click.echo(f"{shop} is being worked on by {holder}.")
     if code == 4:
         click.echo("The time is over; what was not done goes back to the queue.", err=True)
     sys.stdout.flush()
     _next(app.store)
+
+
+def _refused(seen: SeenSchedule) -> dict[str, str]:
+    made = {"schedule": seen.id, "shop": seen.shop, "report": seen.name}
+    return made | {"error_code": seen.problem_code, "error": seen.problem, "hint": _way_out(seen)}
+
+
+def _way_out(seen: SeenSchedule) -> str:
+    text = HINTS.get(seen.problem_code, HINTS["bad_schedule_row"])
+    return f"{text.format(id=seen.id, shop=seen.shop, run='')}; see: scheduler reports why {seen.id}"
 
 
 def _next(store: Store) -> None:

@@ -12,8 +12,9 @@ from ..channels.address import parse_address
 from ..channels.email import Options, connect
 from ..config import load_config
 from ..config.example import example as example_file
+from ..config_light import config_home
 from ..errors import DeliveryError, UsageError
-from ..lib.files import write_atomically
+from ..lib.files import home_folder, write_atomically
 from ..lib.secret import Secret
 from .asking import announce, can_ask
 from .context import Context
@@ -90,7 +91,7 @@ def init(context: Context, smtp_host: str | None) -> int:
 
 def _write(path: Path, secret: Path, mail: Mail | None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    folder = ["[folder]", f"path = {quoted(str(Path.home() / 'reports'))}", ""]
+    folder = ["[folder]", f"path = {quoted(str(home_folder() / 'reports'))}", ""]
     if mail is not None and mail.password:
         write_atomically(secret, (mail.password.reveal() + "\n").encode(), mode=0o600)
     lines = folder if mail is None else mail.toml(secret)
@@ -101,8 +102,7 @@ def _default_path() -> Path:
     named = os.environ.get("SCHEDULER_CONFIG")
     if named:
         return Path(named)
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return home / "scheduler-daemon" / "config.toml"
+    return config_home(os.environ) / "scheduler-daemon" / "config.toml"
 
 
 def quoted(text: str) -> str:

@@ -1,6 +1,5 @@
 """The program `scheduler`: its commands are imported when they are used, so that it starts fast."""
 
-import errno
 import io
 import os
 import sys
@@ -13,6 +12,7 @@ from click.shell_completion import CompletionItem
 
 from .. import __version__
 from ..errors import SchedulerError, UsageError
+from ..lib.disk import FULL, reason
 from .context import Context
 from .groups import HELP, everywhere, example, global_options, require_command
 from .output import show_error
@@ -176,8 +176,8 @@ def _from_click(error: click.ClickException) -> SchedulerError:
 def _from_system(error: OSError) -> SchedulerError:
     """Return the error for a file that cannot be read or written where nobody nearer has told of it."""
     place = f"{error.filename}: " if error.filename else ""
-    text = f"{place}{error.strerror or error}."
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    text = f"{place}{reason(error)}."
+    if error.errno in FULL:
         return SchedulerError(text, code="disk_full", hint="Make room there.")
     return UsageError(text, hint="Check its owner and mode, or run the command as the daemon's user.")
 

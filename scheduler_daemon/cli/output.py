@@ -7,12 +7,12 @@ import sys
 import unicodedata
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import click
 
 from ..errors import ConfigError, SchedulerError
+from ..lib.files import home_folder
 
 #: Control characters, and those that turn the direction of writing: a merchant's text must not steer a terminal.
 STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -47,7 +47,7 @@ def show_error(error: SchedulerError, as_json: bool) -> None:
 def short(shown: str) -> str:
     """Return a database's name for people: a file without its scheme, the home as ``~``."""
     path = shown.removeprefix("sqlite:")
-    home = str(Path.home())
+    home = str(home_folder())
     return f"~{path.removeprefix(home)}" if home != "/" and path.startswith(f"{home}/") else path
 
 

@@ -20,7 +20,7 @@ from ..prepare import check_report
 from ..recurrence import rule_hash, sentence
 from ..renderers import KINDS, open_renderer
 from ..sources import TYPES, open_source
-from ..sources.base import require_reach
+from ..sources.base import require_reach, require_scopes
 from ..spoken import read_words
 from ..store import Store
 from ..store.row_checks import check_zone
@@ -168,6 +168,8 @@ def _apply(store: Store, config: Config, old: Schedule, given: dict[str, Any]) -
     report = _report(old.report, given)
     _check_name(report.title)
     check_report(report)
+    if given["type_"] or given["columns"]:  # another change must not be refused for what it lacks already
+        _check_scopes(store, old.shop, report)
     zone = old.zone if given["zone"] is None else given["zone"]
     if zone:
         check_zone(zone)
@@ -188,6 +190,14 @@ def _apply(store: Store, config: Config, old: Schedule, given: dict[str, Any]) -
         hint = "Give --to name@example.com, or write the section [folder]: scheduler config example"
         raise UsageError(message, code="no_recipients", hint=hint)
     return _with_cursor(store, made)
+
+
+def _check_scopes(store: Store, shop: str, report: Report) -> None:
+    """Raise UsageError where the report needs a scope that the shop's token is known to lack."""
+    try:
+        require_scopes(open_source(report.type), report, store.shops.find(shop))
+    except RunError as error:
+        raise UsageError(error.message, code=error.code, hint=error.hint) from None
 
 
 def _with_cursor(store: Store, made: Schedule) -> Schedule:

@@ -26,6 +26,12 @@ SECTIONS: dict[str, type[BaseModel]] = {
     if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
 } | {"email": EmailSection, "folder": FolderSection}
 
+#: Keys that name a place: an empty one would be the current folder, or nowhere.
+PLACES = {
+    *(("state", "file"), ("spool", "dir"), ("folder", "path"), ("email", "host"), ("email", "from")),
+    *(("database", "url"), ("database", "url_file"), ("shopify", "client_secret_file"), ("email", "password_file")),
+}
+
 SECRETS = {("database", "url"), ("shopify", "client_secret"), ("email", "password")}
 
 
@@ -48,12 +54,14 @@ def load_config(
     for name, value in (overrides or {}).items():
         _put(data, origin, name, value, "command line")
     _check_names(data, problems)
+    _check_places(data, problems)
     _read_secret_files(data, file, environ, problems)
     _defaults(data, origin, environ)
     try:
         config = Config(**data, source=file, origin=origin)
     except ValidationError as error:
-        problems += [_problem(item) for item in error.errors()]
+        told = {path for path, _ in problems}
+        problems += [made for item in error.errors() if (made := _problem(item))[0] not in told]
     except TypeError as error:
         problems.append(("", str(error)))
     if not problems:
@@ -122,6 +130,23 @@ def _check_keys(section: str, keys: dict[str, Any], problems: Problems) -> None:
         if key not in known:
             problems.append((f"{section}.{key}", f"There is no key {key} in [{section}].{did_you_mean(key, known)}"))
             del keys[key]
+
+
+def _check_places(data: dict[str, Any], problems: Problems) -> None:
+    """Refuse what names no place, and take it out; `~name` of a user who does not exist is no place either."""
+    for section, key in sorted(PLACES):
+        value = data.get(section, {}).get(key)
+        if not isinstance(value, str):
+            continue
+        problem = "" if value.strip() else "It is empty: write a value, or leave the key out."
+        if not problem and value.startswith("~"):
+            try:
+                Path(value).expanduser()
+            except RuntimeError:
+                problem = f"{value!r} names a home folder that does not exist."
+        if problem:
+            problems.append((f"{section}.{key}", problem))
+            del data[section][key]
 
 
 def _read_secret_files(data: dict[str, Any], file: Path | None, environ: Mapping[str, str], problems: Problems) -> None:

@@ -52,6 +52,14 @@ def sweep_temporary(path: Path) -> None:
             left.unlink()
 
 
+def home_folder() -> Path:
+    """Return this user's home; `/` where there is none (a container's user may have neither HOME nor a name)."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/")
+
+
 def user_name(uid: int) -> str:
     """Return the name of the user *uid*, or the number where it has none."""
     try:

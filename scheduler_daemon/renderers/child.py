@@ -1,5 +1,5 @@
 """
-Rendering in a child process: spawned, never forked, niced, killed when the attempt is over.
+Rendering in a child process: spawned, never forked, niced, killed when the attempt is over or its parent is gone.
 
 A renderer in a thread holds the interpreter's lock for long stretches and ruins punctuality (DESIGN 6: the p99 of the
 start goes from 2 ms to 676 ms), so large workbooks are made outside.
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RenderError, SchedulerError
+from ..lib.orphans import end_with_parent
 
 #: XLSX above this many rows is made in a child (DESIGN 6).
 CHILD_ROWS = 5_000
@@ -37,7 +38,7 @@ def render_in_child(
     """
     job = json.dumps({"kind": kind, "options": dict(options), "folder": str(folder), "target": str(target)})
     child = subprocess.Popen(
-        [sys.executable, "-m", "scheduler_daemon.renderers.child"],
+        [sys.executable, "-m", "scheduler_daemon.renderers.child", str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -72,11 +73,13 @@ def _raise(status: int, answer: str) -> None:
         said = json.loads(answer)
     except ValueError:
         raise RenderError(f"The renderer's process ended with status {status}.", retryable=True) from None
-    raise RenderError(said["message"], code=said["code"], retryable=said["retryable"])
+    raise RenderError(said["message"], code=said["code"], hint=said["hint"], retryable=said["retryable"])
 
 
 def main() -> int:
-    """Do the job that stands on standard input; say what went wrong as JSON."""
+    """Do the job that stands on standard input; say what went wrong as JSON. The argument is the parent's pid."""
+    end_with_parent(int(sys.argv[1]))
+    from ..spool import from_disk
     from ..tablefile import open_table
     from . import open_renderer
 
@@ -87,13 +90,16 @@ def main() -> int:
         table = open_table(Path(job["folder"]))
         open_renderer(job["kind"], job["options"]).render(table, Path(job["target"]))
     except SchedulerError as error:
-        sys.stdout.write(json.dumps({"code": error.code, "message": error.message, "retryable": False}))
-        return 1
+        return _told(error, retryable=False)
     except OSError as error:
-        code = "disk_full" if error.errno in (28, 122) else "render_failed"
-        sys.stdout.write(json.dumps({"code": code, "message": f"{error.strerror}.", "retryable": True}))
-        return 1
+        return _told(from_disk(error, Path(job["target"]), "render_failed"), retryable=True)
     return 0
+
+
+def _told(error: SchedulerError, *, retryable: bool) -> int:
+    said = {"code": error.code, "message": error.message, "hint": error.hint, "retryable": retryable}
+    sys.stdout.write(json.dumps(said))
+    return 1
 
 
 if __name__ == "__main__":

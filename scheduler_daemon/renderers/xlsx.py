@@ -41,11 +41,18 @@ class Xlsx:
         self.options = options
 
     def render(self, table: Table, path: Path) -> None:
-        """Write the table's sheets and the sheet "About"; the same table gives the same bytes."""
+        """
+        Write the table's sheets and the sheet "About"; the same table gives the same bytes.
+
+        Its temporary files are beside *path*. Raise OSError.
+        """
         from xlsxwriter import Workbook
+        from xlsxwriter.exceptions import FileCreateError
 
         safe = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
-        book = Workbook(str(path), {"constant_memory": True, "default_date_format": "yyyy-mm-dd hh:mm:ss", **safe})
+        # Not in /tmp: another disk, and what a killed process leaves there nobody sweeps.
+        steady = {"constant_memory": True, "tmpdir": str(path.parent)}
+        book = Workbook(str(path), {**steady, "default_date_format": "yyyy-mm-dd hh:mm:ss", **safe})
         book.set_properties({"title": table.about.title, "created": table.about.made_at.replace(tzinfo=None)})
         bold = book.add_format({"bold": True, "bottom": 1})
         formats = [_format(book, column) for column in table.columns]
@@ -62,7 +69,10 @@ class Xlsx:
         if self.options.totals and table.about.totals:
             _totals(sheet, table, last + 1, book)
         _about(book, table, bold)
-        book.close()
+        try:
+            book.close()
+        except FileCreateError as error:  # what the disk said stands inside it
+            raise error.args[0] if error.args and isinstance(error.args[0], OSError) else error from error
 
 
 def _format(book: Any, column: Column) -> Any:

@@ -12,6 +12,7 @@ from ..errors import RunError, UsageError
 from ..lib.figures import MINOR_UNITS
 from ..lib.words import did_you_mean
 from ..model import About, Column, ColumnKind, Period, Report, Row, Shop, Table
+from ..shopify.answers import lacks_access
 from ..shopify.check import granted_scopes
 from ..shopify.client import Client
 
@@ -55,6 +56,8 @@ class Source(Protocol):
     title: ClassVar[str]
     #: Scopes without which it cannot work.
     scopes: ClassVar[tuple[str, ...]]
+    #: What single columns need besides.
+    column_scopes: ClassVar[Mapping[str, str]]
     #: Every column it has.
     columns: ClassVar[tuple[Column, ...]]
     #: The columns shown when none are chosen.
@@ -93,6 +96,33 @@ def read_filters(source: Source, values: Mapping[str, Any]) -> Any:
         message = f"Filter {name!r} of {source.key}: {first['msg']}.{near}"
         hint = f"There are: {', '.join(source.filters.model_fields)}."
         raise UsageError(message, code="bad_filter", hint=hint) from None
+
+
+def missing_scopes(source: Source, report: Report, scopes: Sequence[str] | None) -> dict[str, list[str]]:
+    """
+    Return each scope that *report* needs and a token with *scopes* has not, with the columns that need it (or none).
+
+    The right to write contains the right to read (Shopify docs: access scopes). Unknown scopes (None) lack nothing.
+    """
+    if scopes is None:
+        return {}
+    needed: dict[str, list[str]] = {scope: [] for scope in source.scopes}
+    for key in [key for key, _ in report.columns] or source.default_columns:
+        if key in source.column_scopes:
+            needed.setdefault(source.column_scopes[key], []).append(key)
+    return {
+        scope: columns
+        for scope, columns in needed.items()
+        if not {scope, f"write_{scope.removeprefix('read_')}"} & set(scopes)
+    }
+
+
+def require_scopes(source: Source, report: Report, shop: Shop) -> None:
+    """Raise SourceError `scope_missing`, as the run would, where the shop's token is known to lack a scope."""
+    missing = missing_scopes(source, report, shop.scopes)
+    told = [f"{scope} (for {', '.join(columns)})" if columns else scope for scope, columns in missing.items()]
+    if told:
+        raise lacks_access(shop.domain, f"{', '.join(told)}.")
 
 
 def require_reach(start: datetime, scopes: Sequence[str] | None, now: datetime) -> None:

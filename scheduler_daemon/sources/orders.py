@@ -6,7 +6,7 @@ them (also those on shipping), shipping is after its discount, total what the cu
 given back so far, net what is left of the total. Gross contains the tax where the shop's prices do.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
@@ -88,6 +88,7 @@ class Orders:
     key: ClassVar[str] = "orders"
     title: ClassVar[str] = "Orders"
     scopes: ClassVar[tuple[str, ...]] = ("read_orders",)
+    column_scopes: ClassVar[Mapping[str, str]] = {"customer": "read_customers", "email": "read_customers"}
     columns: ClassVar[tuple[Column, ...]] = (
         Column("name", "Order"),
         Column("created", "Created", ColumnKind.MOMENT),

@@ -7,7 +7,7 @@ reversals since 2026), net sales = gross sales - discounts - returns, all withou
 change, because a refund changes its order.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -86,6 +86,7 @@ class SalesByProduct:
     key: ClassVar[str] = "sales-by-product"
     title: ClassVar[str] = "Sales by product"
     scopes: ClassVar[tuple[str, ...]] = ("read_orders", "read_products")
+    column_scopes: ClassVar[Mapping[str, str]] = {}
     columns: ClassVar[tuple[Column, ...]] = (
         Column("product", "Product"),
         Column("variant", "Variant"),

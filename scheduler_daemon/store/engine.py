@@ -14,7 +14,7 @@ from typing import Any, cast
 from ..errors import StoreError
 from .dialect import dialect
 from .faults import LOCKED_HINT, translate
-from .files import own_or_new
+from .files import OpenedFile, own_or_new
 from .group import Execute, GroupCommit, Job, Steps
 from .opening import OPENERS, prepare_connection
 from .urls import Target
@@ -39,6 +39,8 @@ class Engine:
         self.database: Any = OPENERS[target.kind](target, synchronous=synchronous, lock_timeout=lock_timeout)
         #: Whether an SQLite file was not there, or empty, before; nothing has connected yet.
         self.created = target.path is not None and own_or_new(target.path)
+        #: The SQLite file once something has connected to it.
+        self._file: OpenedFile | None = None
         from .tables import bind
 
         self.tables = bind(self.database, apps=self.dialect.apps, ours=self.dialect.ours)
@@ -188,7 +190,14 @@ class Engine:
             self._connection()
             return ask()
 
+    def require_file(self) -> None:
+        """Raise StoreError where the SQLite file was removed or replaced since it was opened."""
+        if self._file is not None:
+            self._file.require()
+
     def _begin(self) -> None:
+        # What is written into a file that nobody can open any more is lost: no claim, no start, no mail.
+        self.require_file()
         begin = self.dialect.begin
         try:
             with translate(self.target.shown):
@@ -212,10 +221,13 @@ class Engine:
     def _connection(self) -> Any:
         database = self.database
         if database.is_closed():
+            self.require_file()  # else SQLite would open another one, or make an empty one
             with translate(self.target.shown):
                 database.connect(reuse_if_open=True)
                 prepare_connection(self.target, database.connection())
                 self._local.patience = None
+            if self._file is None and self.target.path is not None and self.target.path.exists():
+                self._file = OpenedFile(self.target.path)
         return database.connection()
 
     def _cursor(self, sql: str, params: Sequence[Any]) -> Any:

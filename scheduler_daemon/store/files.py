@@ -3,6 +3,7 @@
 import os
 import stat
 from pathlib import Path
+from weakref import finalize
 
 from ..errors import StoreError
 from ..lib.files import owner_for_root
@@ -60,6 +61,48 @@ def look(path: Path) -> os.stat_result | None:
     except OSError as error:
         message = f"The database {path} cannot be opened: {error.strerror}."
         raise StoreError(message, code="database_foreign", hint="Check database.url.") from error
+
+
+class OpenedFile:
+    """
+    The file that was opened, to be told apart from another one at its path, or none.
+
+    SQLite notices neither: it goes on in a file that nobody can open any more, and all that it writes is lost.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        # Keeps the inode's number from being given to another file. O_PATH (Linux): closing any other descriptor would
+        # let go of SQLite's locks (SQLite docs: How To Corrupt, 2.2).
+        kind = getattr(os, "O_PATH", None)
+        if kind is not None:
+            descriptor = os.open(path, kind | os.O_CLOEXEC)
+            finalize(self, os.close, descriptor)
+            self.known = _number(os.fstat(descriptor))
+        else:
+            self.known = _number(path.stat())
+
+    def require(self) -> None:
+        """Raise StoreError, for which waiting may help, unless the file is still at its path; costs microseconds."""
+        try:
+            found = self.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            what, hint = "was removed", "Put it back"
+        except OSError:
+            return  # we may not look, which says nothing; SQLite says what it can do
+        else:
+            if _number(found) == self.known:
+                return
+            what, hint = "was replaced by another file", "Put the old one back"
+        raise StoreError(
+            f"The database {self.path} {what} while it was open; nothing more is done until it is back.",
+            hint=f"{hint}, or restart whatever runs here to take what is there now.",
+            retryable=True,
+        )
+
+
+def _number(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
 
 
 def _may_look(place: Path) -> bool:

@@ -71,7 +71,11 @@ def _read_file_url(url: str, base: Path) -> Target:
         rest = "/" + rest.lstrip("/")
     if not rest.strip("/"):
         raise UsageError(f"The database URL {url!r} names no file.", hint="Write sqlite:///path/to/file.db.")
-    path = Path(rest).expanduser()
+    try:
+        path = Path(rest).expanduser()
+    except RuntimeError:
+        message = f"The database URL {url!r} names a home folder that does not exist."
+        raise UsageError(message, hint="Write the whole path: sqlite:///path/to/file.db.") from None
     if not path.is_absolute():
         path = _find_relative(url, path, base)
     return Target("sqlite", path=path, shown=f"sqlite:{path}")

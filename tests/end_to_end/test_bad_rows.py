@@ -168,6 +168,28 @@ def test_status_counts_the_rows_that_cannot_be_read_as_long_as_they_cannot(place
 
 
 @SQLITE
+def test_check_once_names_each_time_what_cannot_be_read_and_what_to_do(place: Place) -> None:
+    with open_test_store(place.url) as store:
+        bad = damaged(store, {"Due": row(timezone="Europe/Pariss"), "New": row(recipients="{", nextRunAt=None)})
+        make_schedule(store, name="Good")
+        for _ in range(2):
+            done = place.run("check-once")
+            assert done.returncode == 1
+            for schedule_id, name in bad.items():
+                assert f"{name} of {SHOP} cannot be read: " in done.stdout
+                assert f"scheduler reports why {schedule_id}" in done.stdout
+            assert "Europe/Pariss" in done.stdout
+            assert f"scheduler reports edit {next(iter(bad))} --zone" in done.stdout
+        shown = json.loads(place.run("check-once", "--json").stdout)
+        assert {item["schedule"] for item in shown["unreadable"]} == set(bad)
+        assert all(item["error"] and item["error_code"] and item["hint"] for item in shown["unreadable"])
+        # It is no trouble of another shop's.
+        make_schedule(store, name="Other", shop=OTHER)
+        done = place.run("check-once", "--shop", OTHER)
+        assert (done.returncode, "cannot be read" in done.stdout) == (0, False)
+
+
+@SQLITE
 def test_a_row_corrected_in_the_app_runs_at_the_next_check(place: Place) -> None:
     with open_test_store(place.url) as store:
         (bad,) = damaged(store, {"Bad": row(timezone="Europe/Pariss")})
@@ -336,6 +358,7 @@ def test_shops_that_refuse_are_told_with_a_way_out_and_the_good_one_has_its_repo
         assert (name, run["status"], run["error_code"]) == (name, status.value, code)
         assert said in run["error"]
         assert f"{name}.myshopify.com" in run["error"]
+        assert "scheduler shops " in run["error"]
 
 
 @SQLITE
@@ -350,4 +373,6 @@ def test_a_mail_server_that_refuses_the_sender_is_quoted(place: Place, answer: s
     assert (done.returncode, runs[good.id]["status"]) == (1, "succeeded")
     assert (runs[made.id]["status"], runs[made.id]["error_code"]) == (status, "smtp_refused")
     assert answer in runs[made.id]["error"]
+    assert "as the sender" in runs[made.id]["error"]
+    assert ("email.from" in runs[made.id]["error"]) is (status == "failed")
     assert server.mails == []

@@ -215,6 +215,33 @@ def test_a_scope_that_is_missing(desk: Desk, store: Store) -> None:
     assert "lacks read_orders" in why(desk, made)["scope_missing"]["text"]
 
 
+def test_a_column_s_scope_is_asked_for_when_the_report_is_made_and_not_only_when_it_runs(
+    desk: Desk, store: Store
+) -> None:
+    add = ("reports", "add", "--shop", SHOP, "--type", "orders", "--every", "daily 07:30", "--name")
+    with_customer = ("--columns", "name,customer,email")
+    shop = store.shops.find(SHOP)
+    store.shops.learn(replace(shop, scopes=("read_orders",)))
+    for words in ((*add, "New", *with_customer), ("reports", "edit", "Plain", *with_customer)):
+        if words[1] == "edit":
+            assert desk.type(*add, "Plain", "--columns", "name,total").code == 0
+        done = desk.type(*words)
+        assert (done.code, f"The token of {SHOP} lacks access: read_customers" in done.err) == (2, True), done.err
+        assert "customer, email" in done.err
+        assert f"scheduler shops check {SHOP}" in done.err
+    assert [seen.name for seen in store.schedules.all()] == ["Plain"]
+    # The right to write contains that to read; what is not known may be there.
+    for number, scopes in enumerate((("write_orders", "write_customers"), None)):
+        store.shops.learn(replace(shop, scopes=scopes))
+        assert desk.type(*add, f"New {number}", *with_customer).code == 0
+    # What it lacks already does not stop another change, and `why` foretells it.
+    store.shops.learn(replace(shop, scopes=("read_orders",)))
+    assert desk.type("reports", "edit", "New 1", "--every", "daily 08:00").code == 0
+    made = next(seen.schedule for seen in store.schedules.all() if seen.name == "New 1")
+    assert made is not None
+    assert "lacks read_customers" in why(desk, made)["scope_missing"]["text"]
+
+
 # When it runs -------------------------------------------------------------------------------------------------------
 
 
@@ -331,7 +358,7 @@ def test_waits_for_a_retry(desk: Desk, store: Store, shop: SimShop) -> None:
     assert "attempt 1 failed (shop_frozen), next try " in said["text"]
     assert f"{run.not_before + timedelta(hours=9):%H:%M} JST (in " in said["text"]
     assert "it has 5 in all" in said["text"]
-    assert "the shop goes on by itself" in said["hint"]
+    assert "then it goes on by itself" in said["text"]
     assert "if a daemon runs by then: " in why(desk, made)["retrying"]["text"]
 
 

@@ -530,7 +530,8 @@ def test_a_write_that_fails_halfway_leaves_the_old_file(tmp_path: Path) -> None:
             put(tmp_path / "out", made)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert (caught.value.code, caught.value.retryable) == ("folder_unavailable", True)
+    assert (caught.value.code, caught.value.retryable) == ("disk_full", True)
+    assert "LimitFSIZE" in caught.value.hint
     assert path.read_bytes() == b"old"
     assert [item.name for item in path.parent.iterdir()] == [path.name]
 

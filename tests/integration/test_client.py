@@ -1,10 +1,12 @@
 """The API client against every bad day that the simulator knows; access has its own tests in `test_access.py`."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from scheduler_daemon.cli.shops import shops
 from scheduler_daemon.errors import CODES, RunError, Throttled
 from scheduler_daemon.lib.http import open_http
 from scheduler_daemon.lib.secret import Secret
@@ -178,6 +180,16 @@ def test_a_retry_after_is_read_or_replaced(header: str | None, seconds: float) -
 def test_errors_of_every_shape_are_read(errors: Any, code: str, retryable: int) -> None:
     error = graphql_error(SHOP, errors, "r-1")
     assert (error.code, error.retryable) == (code, bool(retryable))
+
+
+@pytest.mark.parametrize("text", ["", "Unavailable Shop", "Non-expiring access tokens are not accepted"])
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 423, 430, 500, 503])
+def test_every_refusal_has_a_way_out_by_a_command_that_exists(status: int, text: str) -> None:
+    hint = refusal(SHOP, status, text, "r-1").hint
+    named = re.findall(r"scheduler shops (\w+)", hint)
+    assert named
+    assert set(named) <= set(shops.commands)
+    assert f" {SHOP}" in hint
 
 
 def test_a_body_that_repeats_the_token_is_not_repeated() -> None:

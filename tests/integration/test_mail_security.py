@@ -277,7 +277,9 @@ def test_every_answer_is_told_apart(
 ) -> None:
     with Talk(**answers) as talk:
         channel = open_email(talk.port, timeout="500ms", data_timeout="500ms")
-        error = refused(channel, tmp_path)
+        # A mail that one packet holds may be sent whole, its dot too, before the hanging up is noticed.
+        content = {"content": b"x" * 20_000_000} if "body" in answers else {}
+        error = refused(channel, tmp_path, **content)
         waits = {"silence", "drip"} & {str(answer) for answer in answers.values()}
         (answer,) = answers.values()
     assert (error.code, error.retryable, error.ambiguous) == (code, retryable, ambiguous)
@@ -286,6 +288,36 @@ def test_every_answer_is_told_apart(
     elif answer and " " in answer and not ambiguous:
         assert answer in error.message
     assert len(talk.heard) == 1
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"mail": "553 5.7.1 not yours"},
+        {"mail": "501 5.1.7 bad"},
+        {"rcpt": "550 5.1.8 <r@sched.example>: Sender address rejected: Domain not found"},
+        {"rcpt": "553 5.7.1 <r@sched.example>: Sender address rejected: not owned by user me"},
+        {"dot": "550 5.1.7 no such sender"},
+    ],
+    ids=lambda answers: "-".join(f"{verb} {text[:9]}" for verb, text in answers.items()),
+)
+def test_a_refused_sender_is_told_as_the_sender_and_to_every_recipient_the_same(
+    tmp_path: Path, answers: dict[str, str]
+) -> None:
+    with Talk(**answers) as talk:
+        errors = [refused(open_email(talk.port), tmp_path, to) for to in TO]
+    assert len({(error.message, error.hint) for error in errors}) == 1
+    assert errors[0].message.startswith("127.0.0.1 refused r@sched.example as the sender: ")
+    assert "email.from" in errors[0].hint
+    assert (errors[0].code, errors[0].retryable) == ("smtp_refused", False)
+
+
+@pytest.mark.parametrize("answers", [{"rcpt": "550 5.1.1 no such user"}, {"dot": "554 5.7.1 spam"}])
+def test_a_refused_recipient_or_message_names_the_recipient(tmp_path: Path, answers: dict[str, str]) -> None:
+    with Talk(**answers) as talk:
+        error = refused(open_email(talk.port), tmp_path)
+    assert "refused the mail to a@acme.example" in error.message
+    assert "email.from" not in error.hint
 
 
 def test_an_answer_without_an_end_is_cut_off(tmp_path: Path) -> None:
@@ -341,7 +373,7 @@ def test_a_refused_address_is_told_and_the_next_goes_on_the_same_connection(tmp_
             channel.deliver(parcel(tmp_path), TO[0], "k1")
         channel.deliver(parcel(tmp_path), TO[1], "k2")
         channel.close()
-    assert caught.value.message == "127.0.0.1 refused the mail to a@acme.example: 550 no such user"
+    assert caught.value.message == "127.0.0.1 refused the mail to a@acme.example: 550 no such user."
     assert (len(talk.heard), len(talk.mails)) == (1, 1)
     assert b"RSET\r\n" in [line.upper() for line in talk.heard[0]]
 

@@ -272,3 +272,28 @@ def test_the_runs_of_a_shop_start_by_priority_then_by_their_moment(store: Store)
         order.append(run.name)
         run = store.corridor.finish(lease, run, Outcome(RunStatus.SUCCEEDED), go_on=True)
     assert order == ["Own", "Ruled", "Ordinary"]
+
+
+def test_thousands_of_schedules_that_can_have_no_cursor_are_not_looked_at(store: Store) -> None:
+    """Rows whose moments the app sets have NULL for ever: a look reads none of them, and remembers none."""
+    row, ours = store.engine.tables.report_schedule, store.engine.tables.schedule
+    wanted = {make_schedule(store, name=name, next_due_at=None).id for name in ("Daily", "Another")}
+    cron = make_schedule(store, name="Cron", recurrence=Recurrence(RuleKind.CRON, cron="0 8 * * 1"), next_due_at=None)
+    wanted.add(cron.id)
+    (pattern,) = store.engine.fetch_named(row.select().where(row.id == cron.id))
+    assert pattern["frequency"] == "CUSTOM"
+    words = ("CUSTOM", "custom", " Custom ")
+    with store.engine.transaction():
+        for start in range(0, 2500, 500):
+            numbers = range(start, start + 500)
+            made = [pattern | {"id": f"c{n}", "frequency": words[n % 3], "next_run_at": None} for n in numbers]
+            store.engine.change(row.insert_many(made))
+        # What is ours of them has no rule.
+        for number, rule in ((1, None), (2, "")):
+            store.engine.change(ours.insert(schedule_id=f"c{number}", options="{}", rule=rule))
+    assert {seen.id for seen in store.queueing.without_cursor()} == wanted
+    planner = Planner(store, "live")
+    assert planner.set_cursors(now()) == len(wanted)
+    assert planner.set_cursors(now()) == 0
+    assert store.queueing.without_cursor() == []
+    assert planner._settled == set()

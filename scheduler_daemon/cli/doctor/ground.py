@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ... import __version__
 from ...config import load_config
-from ...config_light import PREFIX, find_config_file
+from ...config_light import MACHINE, PREFIX, config_home, find_config_file, is_there
 from ...errors import ConfigError, SchedulerError
 from ...lib.clock import utc_now
 from ...lib.words import say_length
@@ -74,9 +74,8 @@ def _exposed(file: Path) -> Iterator[Finding]:
 
 def _hidden(file: Path) -> Iterator[Finding]:
     """Warn of another configuration that would be read were this one not there."""
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    for other in (home / "scheduler-daemon/config.toml", Path("/etc/scheduler-daemon/config.toml")):
-        if other.is_file() and file.resolve() != other.resolve():
+    for other in (config_home(os.environ) / "scheduler-daemon/config.toml", MACHINE):
+        if is_there(other, hidden=False) and file.resolve() != other.resolve():
             text = f"{short(str(other))} is there too and is not read"
             yield Finding(WARNING, "configuration", text, "Remove one, or name the other: --config FILE")
 

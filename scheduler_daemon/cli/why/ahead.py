@@ -7,6 +7,7 @@ from ...lib.words import plural, say_length
 from ...model import RuleKind, Schedule
 from ...recurrence import sentence
 from ...sources import TYPES, open_source
+from ...sources.base import missing_scopes
 from .facts import Facts, Said
 
 #: A report that is due for longer while a daemon is well was not taken, and not only not yet.
@@ -137,6 +138,4 @@ def _cautions(facts: Facts, schedule: Schedule) -> Iterator[Said]:
 
 
 def _missing_scopes(facts: Facts, schedule: Schedule) -> list[str]:
-    if facts.shop.scopes is None:
-        return []
-    return [scope for scope in open_source(schedule.report.type).scopes if scope not in facts.shop.scopes]
+    return list(missing_scopes(open_source(schedule.report.type), schedule.report, facts.shop.scopes))

@@ -38,7 +38,7 @@ HINTS = {
     "disk_full": "Make room; scheduler doctor shows where. Then: scheduler reports run {id}",
     "smtp_unavailable": "Check email.host and email.port: scheduler doctor",
     "smtp_auth": "Correct email.username and email.password_file: scheduler doctor",
-    "smtp_refused": "Correct the address: scheduler reports edit {id} --to name@example.com",
+    "smtp_refused": "Correct the address (or email.from): scheduler reports edit {id} --to name@example.com",
     "smtp_unknown": "Ask the recipient whether it came; it is not sent again by itself.",
     "message_too_big": "Choose fewer columns or a shorter period, or deliver to a folder: scheduler reports edit {id}",
     "folder_unavailable": "Check the owner and mode of folder.path: scheduler doctor",
