@@ -90,7 +90,9 @@ def test(context: Context) -> int:
     """
     Send one notice now, and say how that went.
 
-    It goes to notices.to and to notices.command. Exit status: 0 all that is set was told, 1 something could not be, or nothing is set.
+    It goes to notices.to and to notices.command.
+
+    Exit status: 0 all that is set was told, 1 something could not be, or nothing is set.
     """
     config, now = context.config(), utc_now()
     with opened(context) as store:
