@@ -6,6 +6,7 @@ import traceback
 from collections.abc import MutableMapping
 from typing import Any, TextIO
 
+from .lib.imports import import_without
 from .lib.secret import Secret
 from .lib.words import redact
 
@@ -54,10 +55,14 @@ EVENTS = {
 }
 
 
+def _structlog() -> Any:
+    """Return the module, without rich, which it would load for tracebacks that we do not draw (10 MiB)."""
+    return import_without("structlog", ("rich",))
+
+
 def configure(level: str = "info", format: str = "auto", stream: TextIO | None = None) -> None:
     """Set the log up: *format* console, json, or auto (console on a terminal)."""
-    import structlog
-
+    structlog = _structlog()
     out = stream or sys.stderr
     console = format == "console" or (format == "auto" and out.isatty())
     number = {"debug": 10, "info": 20, "warning": 30, "error": 40}[level]
@@ -77,10 +82,8 @@ def configure(level: str = "info", format: str = "auto", stream: TextIO | None =
 
 def say(event: str, /, level: str = "info", **fields: Any) -> None:
     """Log *event* with its fields; never raises, whatever the stream says."""
-    import structlog
-
     assert event in EVENTS, event
-    getattr(structlog.get_logger(), level)(event, **fields)
+    getattr(_structlog().get_logger(), level)(event, **fields)
 
 
 def say_defect(event: str, error: Exception, /, **fields: Any) -> None:

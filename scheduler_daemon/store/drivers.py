@@ -1,10 +1,10 @@
 """The one import of peewee, with no more drivers than the database at hand needs."""
 
-import sys
 from types import ModuleType
 from typing import Any
 
 from ..errors import UsageError
+from ..lib.imports import import_without
 
 #: peewee imports every driver it finds (25 MiB of them, DESIGN 9); these stay out unless asked for.
 DRIVERS = {"postgres": "psycopg", "mysql": "pymysql"}
@@ -17,17 +17,8 @@ def peewee(*kinds: str) -> Any:
 
     Raise UsageError where one is not installed. The first call decides what is loaded.
     """
-    if "peewee" not in sys.modules:
-        wanted = {DRIVERS[kind] for kind in kinds if kind in DRIVERS}
-        hidden = [name for name in (*OTHERS, *DRIVERS.values()) if name not in wanted and name not in sys.modules]
-        for name in hidden:
-            sys.modules[name] = None  # type: ignore[assignment]
-        try:
-            import peewee  # noqa: F401 (loaded here, with no more drivers than asked for)
-        finally:
-            for name in hidden:
-                sys.modules.pop(name, None)
-    module = sys.modules["peewee"]
+    wanted = {DRIVERS[kind] for kind in kinds if kind in DRIVERS}
+    module = import_without("peewee", (name for name in (*OTHERS, *DRIVERS.values()) if name not in wanted))
     for kind in kinds:
         _need_driver(module, kind)
     return module
