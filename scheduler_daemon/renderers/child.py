@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 from ..errors import RenderError, SchedulerError
 from ..lib.orphans import end_with_parent
+from ..lib.words import redact
 
 #: XLSX above this many rows is made in a child (DESIGN 6).
 CHILD_ROWS = 5_000
@@ -93,6 +95,10 @@ def main() -> int:
         return _told(error, retryable=False)
     except OSError as error:
         return _told(from_disk(error, Path(job["target"]), "render_failed"), retryable=True)
+    except Exception as error:  # a defect: its parent can tell no more than is said here
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(last.filename).name}:{last.lineno}"
+        return _told(RenderError(f"A defect of the renderer, at {where}: {redact(repr(error))[:200]}"), retryable=False)
     return 0
 
 

@@ -7,6 +7,7 @@ match, and nothing of its plan is written. The ledger's unique key refuses an oc
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from ..lib.clock import to_ms
@@ -21,6 +22,8 @@ from .troubles import Troubles
 
 #: Rows read at once.
 PAGE = 1000
+#: Rows left out by name in one query; SQLite takes 32,766 values.
+MOST_ASIDE = 30_000
 #: Cursors that are no moments which may lie side by side before a check has set them aside.
 STRANGE = 20
 
@@ -148,7 +151,7 @@ class Queueing:
         return [*named, self.row.id == schedule_id] if schedule_id else named
 
     def _without(self, aside: Iterable[str]) -> list[Any]:
-        out = list(aside)
+        out = list(islice(aside, MOST_ASIDE))
         return [self.row.id.not_in(out)] if out else []
 
     def _read(self, query: Any) -> list[SeenSchedule]:

@@ -10,7 +10,7 @@ from typing import Any
 import openpyxl
 import pytest
 
-from scheduler_daemon.errors import RunError, UsageError
+from scheduler_daemon.errors import RenderError, RunError, UsageError
 from scheduler_daemon.model import About, Column, ColumnKind, Period, Run, RunStatus, Table, Trigger
 from scheduler_daemon.renderers import KINDS, open_renderer
 from scheduler_daemon.renderers.child import render_in_child
@@ -118,6 +118,14 @@ def test_a_child_renders_the_same_file(spooled: tuple[Spool, Table], tmp_path: P
     target = tmp_path / "child.xlsx"
     render_in_child("xlsx", {}, spool.folder("RUN1"), target, lambda: None)
     assert target.read_bytes() == render("xlsx", made, tmp_path).read_bytes()
+
+
+def test_a_defect_in_a_child_says_where_it_lies(spooled: tuple[Spool, Table], tmp_path: Path) -> None:
+    spool, _ = spooled
+    facts = spool.folder("RUN1") / "table.json"
+    facts.write_text(facts.read_text(encoding="utf-8").replace('"columns"', '"colunms"'), encoding="utf-8")
+    with pytest.raises(RenderError, match=r"A defect of the renderer, at tablefile\.py:\d+: KeyError"):
+        render_in_child("xlsx", {}, spool.folder("RUN1"), tmp_path / "x.xlsx", lambda: None)
 
 
 def test_a_child_is_killed_when_the_attempt_is_over(spooled: tuple[Spool, Table], tmp_path: Path) -> None:
