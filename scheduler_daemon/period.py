@@ -3,10 +3,10 @@
 from datetime import date, datetime, timedelta, tzinfo
 
 from .errors import RunError, UsageError
+from .instants import resolve
 from .lib.words import did_you_mean
 from .lib.zones import find_zone
 from .model import Period, Report
-from .timetable import resolve
 
 DAY = timedelta(days=1)
 

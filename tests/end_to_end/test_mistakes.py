@@ -146,10 +146,10 @@ def test_spoken_recurrences() -> None:
         "Mon and Thu at 8:30 pm": "Every Monday and Thursday at 20:30",
         "daily midnight": "Every day at 00:00",
         "monthly on the 1st at 08:00": "Every month on day 1 at 08:00",
-        "monthly last day 08:00": "Every month on day 31 (or the month's last day) at 08:00",
+        "monthly last day 08:00": "Every month on the last day at 08:00",
         "every 15 minutes": "Every 15 minutes",
         "every 2 hours": "Every 2 hours at :00",
-        "0 9 * * 1-5": "Every weekday at 09:00",
+        "0 9 * * 1-5": "Every weekday at 09:00 (cron 0 9 * * 1-5)",
         "0 9 1 * *": "By cron text '0 9 1 * *'",
         "once 2026-12-24T08:00": "Once, on 2026-12-24 at 08:00",
     }
