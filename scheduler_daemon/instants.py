@@ -10,8 +10,7 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 
 from .lib.zones import change_between, stretches
 from .model import Occurrence, Recurrence, RuleKind
-from .rule_parts import read_cron
-from .walls import allows, anchor
+from .walls import allows, anchor, cron_walls
 
 DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
@@ -68,12 +67,11 @@ def _fitting(rule: Recurrence, zone: tzinfo, after: datetime) -> Iterator[dateti
     """Yield each instant whose wall time fits; between two clock changes wall time and elapsed time agree."""
     text = rule.cron if rule.kind is RuleKind.CRON else f"{rule.minute} * * * *"
     for begin, end, offset in stretches(zone, after):
-        # cronsim starts behind what it is given: a minute back, so that the moment of the change itself counts.
-        for wall in read_cron(text, (begin - MINUTE + offset).replace(tzinfo=None)):
+        for wall in cron_walls(text, (begin + offset).replace(tzinfo=None)):
             due_at = wall.replace(tzinfo=UTC) - offset
             if due_at >= end:
                 break
-            if due_at > after and due_at >= begin:
+            if due_at > after:
                 yield due_at
 
 

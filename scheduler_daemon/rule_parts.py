@@ -1,7 +1,6 @@
 """The values inside a recurrence: times of day, days, dates, cron text; each read and refused by name."""
 
 import re
-from copy import copy
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
@@ -15,8 +14,6 @@ HINT = (
     'Write one like "monday 08:00", "daily 07:30 and 16:00", "every 2 weeks on friday at 9:00", "monthly 1 08:00", '
     '"last working day 17:00", "hourly :15", "every 90 minutes", "once 2026-12-24 08:00" or five-field cron text.'
 )
-#: Where cron text is read from where no moment is given: any does.
-FIRST = datetime(2026, 1, 1)  # noqa: DTZ001 (wall time)
 #: What may stand instead of a day of the month, besides the n-th weekday.
 SPECIAL_DAYS = ("last day", "first working day", "last working day")
 #: The numbers of ordinals, however they are written.
@@ -113,26 +110,21 @@ def read_wall_time(text: str) -> datetime:
     return moment.replace(second=0, microsecond=0)
 
 
-def read_cron(text: str, start: datetime | None = None) -> Any:
-    """
-    Return a cronsim iterator of naive wall times after *start*; raise UsageError for anything but five fields.
-
-    cronsim reads six fields as seconds first, so they are refused here; it reads the text, the timetable decides.
-    """
-    found = copy(_parsed(text))  # reading the text takes longer than finding a moment
-    found.dt = (start or FIRST).replace(microsecond=0)
-    return found
-
-
 @lru_cache(10_000)
-def _parsed(text: str) -> Any:
+def read_cron(text: str) -> Any:
+    """
+    Return five-field cron text as cronsim reads it: minutes, hours, months, and whether a day fits (`match_day`).
+
+    It reads the text only; what comes due the timetable decides. Six fields, which it would take for seconds first, are
+    refused. Raise UsageError.
+    """
     from cronsim import CronSim, CronSimError
 
     fields = text.split()
     if len(fields) != 5:
         raise bad(f"{text!r} has {len(fields)} fields; cron text has five (minute hour day month weekday).")
     try:
-        return CronSim(text, FIRST)
+        return CronSim(text, datetime(2026, 1, 1))  # noqa: DTZ001 (any moment will do)
     except CronSimError as error:
         if fields[2].isdigit() and 29 < int(fields[2]) < 32 and "day-of-month" in str(error):
             near = " ".join([*fields[:2], "L", *fields[3:]])

@@ -12,7 +12,7 @@ from .errors import UsageError
 from .lib.words import did_you_mean
 from .model import Recurrence, RuleKind
 from .recurrence import check, tidy
-from .rule_parts import MONTH, ORDINAL_FORMS, WEEKDAY, bad, read_clock, read_cron, read_date, read_month_day, read_on
+from .rule_parts import MONTH, ORDINAL_FORMS, WEEKDAY, bad, read_clock, read_date, read_month_day, read_on
 from .rule_text import QUARTERS, WORKDAYS
 
 GROUPS = {"weekday": WORKDAYS, "weekend": (0, 6), "workday": WORKDAYS}
@@ -42,7 +42,6 @@ def read_words(text: str) -> Recurrence:
         raise bad("The recurrence is empty.")
     cron, clauses = _cron_text(" ".join(text.split()))
     if cron:
-        read_cron(cron)
         _, bounds = _clauses(_plain(f"cron {clauses}"))
         return check(_bounded(Recurrence(RuleKind.CRON, cron=cron), bounds))
     words, bounds = _clauses(words)
@@ -55,13 +54,18 @@ def read_words(text: str) -> Recurrence:
     return check(tidy(_bounded(rule, bounds)))
 
 
+def read_cron_text(text: str) -> Recurrence:
+    """Return the recurrence of five-field cron text; raise UsageError."""
+    return check(Recurrence(RuleKind.CRON, cron=" ".join(text.split())))
+
+
 def _plain(text: str) -> str:
     return " ".join(text.lower().replace(",", " ").split())
 
 
 def _cron_text(text: str) -> tuple[str, str]:
     """Return cron text (five fields, of which the first is a minute's) and the clauses behind it; else nothing."""
-    found = re.fullmatch(rf"([\d*/,\-]+(?: [^ ]+){{4}}?)(?:,? ((?:{CLAUSE_WORDS}) .+))?", text, re.IGNORECASE)
+    found = re.fullmatch(rf"([\d*/,\-]+(?: [^ ]+?){{4}})(?:,? ((?:{CLAUSE_WORDS}) .+))?", text, re.IGNORECASE)
     return (found[1], found[2] or "") if found else ("", "")
 
 

@@ -20,7 +20,18 @@ from .recurrence import is_elapsed, rule_hash
 from .walls import walls
 
 __all__ = [
-    *("BEHIND", "GRACE", "MOST_AT_ONCE", "find_zone", "first_after", "is_stale", "mark_of", "occurrences", "plan"),
+    *(
+        "BEHIND",
+        "GRACE",
+        "MOST_AT_ONCE",
+        "WALL_KEY",
+        "find_zone",
+        "first_after",
+        "is_stale",
+        "mark_of",
+        "occurrences",
+        "plan",
+    ),
     *("resolve", "say_next", "spread", "zone_of"),
 ]
 
@@ -31,6 +42,9 @@ MILLISECOND = timedelta(milliseconds=1)
 GRACE = timedelta(minutes=10)
 #: What is added to the priority of a run that is caught up: what is on time comes first.
 BEHIND = 100
+
+#: Length of a key that is a wall time, "2026-11-01T01:30"; those of instants end with Z.
+WALL_KEY = 16
 
 Skips = tuple[tuple[Occurrence, str], ...]
 
@@ -74,7 +88,7 @@ def say_next(schedule: Schedule, moment: datetime, shop_zone: str | None) -> str
     return f"{from_ms(to_ms(moment)).astimezone(zone):%a %d %b %Y %H:%M %Z}"
 
 
-# The cursor's mark: with which rule, and for which occurrence, the cursor was computed ---------------------------------
+# The mark of a cursor: with which rule and for which occurrence it was computed ---------------------------------------
 
 
 class Mark(NamedTuple):
@@ -119,10 +133,6 @@ def _moved(schedule: Schedule, digest: str, zone: tzinfo) -> tuple[bool, datetim
     except ValueError:
         return False, cursor
     return now_at != cursor, now_at
-
-
-#: Length of a key that is a wall time, "2026-11-01T01:30"; those of instants end with Z.
-WALL_KEY = 16
 
 
 def is_stale(schedule: Schedule, shop_zone: str | None) -> bool:

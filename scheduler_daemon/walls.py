@@ -5,6 +5,7 @@ A day that is excluded asks for nothing: the first working day of a month is not
 """
 
 import calendar
+from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
@@ -14,7 +15,6 @@ from .rule_parts import read_cron, read_wall_time
 from .rule_text import DAYS, ORDINALS
 
 DAY = timedelta(days=1)
-MINUTE = timedelta(minutes=1)
 #: Where "every 2 weeks" is counted from where the rule has no start of its own: a Monday, and the first of a year.
 ANCHOR = date(2024, 1, 1)
 #: The days of the month change their weekdays in a circle of this many years; whoever is not due in it never is.
@@ -26,23 +26,57 @@ LAST_YEAR = 9998
 def walls(rule: Recurrence, since: datetime) -> Iterator[datetime]:
     """Yield the wall times (naive) that *rule*, no elapsed one, asks for from *since* on (included), in order."""
     if rule.kind is RuleKind.ONCE:
-        asked: Iterator[datetime] = iter((read_wall_time(rule.at),))
-    elif rule.kind is RuleKind.CRON:
-        begin = _first_day(rule, since.date())
-        asked = read_cron(rule.cron, max(since, datetime.combine(begin, time())) - MINUTE)
-    else:
-        days = _days(rule, _first_day(rule, since.date()))
-        asked = (datetime.combine(day, clock) for day in days for clock in _clocks(rule.times))
-    for wall in asked:
-        if rule.end and wall.date().isoformat() > rule.end:
+        yield from (wall for wall in (read_wall_time(rule.at),) if wall >= since)
+        return
+    begin = since.date()
+    if rule.start:
+        begin = max(begin, date.fromisoformat(rule.start))
+    clocks = _cron_clocks(rule.cron) if rule.kind is RuleKind.CRON else _clocks(rule.times)
+    for day in _days(rule, begin):
+        if rule.end and day.isoformat() > rule.end:
             return
-        if wall >= since and allows(rule, wall.date()):
-            yield wall
+        if allows(rule, day):
+            yield from _at(day, clocks, since)
+
+
+def cron_walls(text: str, since: datetime) -> Iterator[datetime]:
+    """Yield the wall times (naive) that fit cron *text* from *since* on (included), in order."""
+    clocks = _cron_clocks(text)
+    for day in _cron_days(text, since.date()):
+        yield from _at(day, clocks, since)
+
+
+def _at(day: date, clocks: tuple[time, ...], since: datetime) -> Iterator[datetime]:
+    first = bisect_left(clocks, since.time()) if day == since.date() else 0
+    for number in range(first, len(clocks)):
+        yield datetime.combine(day, clocks[number])
 
 
 @lru_cache(1000)
 def _clocks(times: tuple[str, ...]) -> tuple[time, ...]:
     return tuple(time(int(text[:2]), int(text[3:])) for text in times)
+
+
+@lru_cache(1000)
+def _cron_clocks(text: str) -> tuple[time, ...]:
+    read = read_cron(text)
+    return tuple(time(hour, minute) for hour in sorted(read.hours) for minute in sorted(read.minutes))
+
+
+def _cron_days(text: str, first: date) -> Iterator[date]:
+    """Yield the days that fit the last three fields of cron *text*, from *first* on."""
+    read, day = read_cron(text), first
+    while day.year <= LAST_YEAR:
+        if day.month not in read.months:
+            day = _next_month(day)
+            continue
+        if read.match_day(day):
+            yield day
+        day += DAY
+
+
+def _next_month(day: date) -> date:
+    return date(day.year + 1, 1, 1) if day.month == 12 else date(day.year, day.month + 1, 1)
 
 
 def allows(rule: Recurrence, day: date) -> bool:
@@ -58,14 +92,13 @@ def anchor(rule: Recurrence) -> date:
     return date.fromisoformat(rule.start) if rule.start else ANCHOR
 
 
-def _first_day(rule: Recurrence, since: date) -> date:
-    return max(since, date.fromisoformat(rule.start)) if rule.start else since
-
-
 def _days(rule: Recurrence, first: date) -> Iterator[date]:
-    """Yield the days that *rule* asks for from *first* on; whether it allows them is asked by whoever calls."""
+    """Yield the days that *rule* asks for from *first* on; whether it allows them, whoever calls asks."""
     if rule.kind is RuleKind.MONTHLY:
         yield from _month_days(rule, first)
+        return
+    if rule.kind is RuleKind.CRON:
+        yield from _cron_days(rule.cron, first)
         return
     monday = anchor(rule) - timedelta(days=anchor(rule).weekday())
     day = first
@@ -86,7 +119,7 @@ def _month_days(rule: Recurrence, first: date) -> Iterator[date]:
     while year <= LAST_YEAR:
         if not rule.months or month in rule.months:
             day = month_day(rule, year, month)
-            if day is not None:
+            if day is not None and day >= first:
                 yield day
         year, month = (year + 1, 1) if month == 12 else (year, month + 1)
 
