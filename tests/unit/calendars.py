@@ -73,8 +73,8 @@ def _fits_elapsed(rule: Recurrence, zone: tzinfo, instant: datetime, local: date
         first -= MINUTE
     gone = int((instant - first) / MINUTE)
     if rule.kind is RuleKind.MINUTES:
-        return gone >= 0 and gone % rule.every == 0
-    return (gone - rule.minute) % (60 * rule.every) == 0 and (gone >= rule.minute or not rule.start)
+        return gone % rule.every == 0
+    return (gone - rule.minute) % (60 * rule.every) == 0
 
 
 def _asked(rule: Recurrence, zone: tzinfo, after: datetime, until: datetime) -> list[tuple[str, datetime]]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise, takewhile
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from scheduler_daemon.errors import UsageError
@@ -26,7 +26,14 @@ def refused(rule: Recurrence) -> bool:
     return False
 
 
+DAILY = Recurrence(RuleKind.DAILY, time="00:30", also=("12:00",))
+
+
 @settings(max_examples=150, deadline=None)
+@example(rule=DAILY, name="Pacific/Apia", after=datetime(2011, 12, 29, tzinfo=UTC), days=5)
+@example(rule=DAILY, name="Pacific/Kwajalein", after=datetime(1993, 8, 19, tzinfo=UTC), days=5)
+@example(rule=DAILY, name="America/Santiago", after=datetime(2026, 4, 3, tzinfo=UTC), days=5)
+@example(rule=DAILY, name="America/Havana", after=datetime(2026, 10, 31, tzinfo=UTC), days=3)
 @given(rule=rules(), name=zones(), after=moments(), days=st.sampled_from([2, 2, 2, 3, 5]))
 def test_the_generator_says_what_every_minute_of_the_calendar_says(
     rule: Recurrence, name: str, after: datetime, days: int
