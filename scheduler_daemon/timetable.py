@@ -201,9 +201,11 @@ def _due(
         if item.due_at > now:
             return found, item
         if len(found) == MOST_AT_ONCE:
+            if item.due_at != found[-1].due_at:
+                return found, item
             # Several wall times of one gap share a moment: what shares the batch's last one comes again, and the
             # ledger's unique key knows it.
-            return found, next(one for one in found if one.due_at == found[-1].due_at)
+            return found, next(one for one in found if one.due_at == item.due_at)
         found.append(item)
     return found, None
 
