@@ -164,7 +164,8 @@ def tidy(rule: Recurrence) -> Recurrence:
     if rule.kind is RuleKind.MONTHLY and rule.every != 1:
         months = _every_months(rule)
     every = 1 if rule.kind is RuleKind.MONTHLY else rule.every
-    return replace(rule, months=() if len(months) == 12 else months, every=every)
+    months = () if len(months) == 12 else months
+    return rule if (months, every) == (rule.months, rule.every) else replace(rule, months=months, every=every)
 
 
 def _every_months(rule: Recurrence) -> tuple[int, ...]:

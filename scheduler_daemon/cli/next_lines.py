@@ -23,20 +23,21 @@ from ..spoken import read_cron_text, read_words
 from ..timetable import occurrences
 
 MOST = 10_000
+ENCODER = json.JSONEncoder(ensure_ascii=False)
 KNOWN = frozenset({"id", "rule", "cron", "every", "zone", "from", "count"})
 COLUMNS = ("frequency", "dayOfWeek", "dayOfMonth", "time")
 HINT = 'Write an object like {"cron": "0 8 * * 1", "zone": "Europe/Paris", "from": "2026-11-23T00:00:00Z", "count": 3}'
 
 
-def answer_lines(lines: Iterable[bytes], count: int) -> None:
+def answer_lines(lines: Iterable[str | bytes], count: int) -> None:
     """Answer each of *lines*, in order, as it comes; *count* is for those that name none."""
     now = utc_now()
     for line in lines:
         if line.strip():
-            sys.stdout.write(json.dumps(_answer(line, count, now), ensure_ascii=False) + "\n")
+            sys.stdout.write(ENCODER.encode(_answer(line, count, now)) + "\n")
 
 
-def _answer(line: bytes, count: int, now: datetime) -> dict[str, Any]:
+def _answer(line: str | bytes, count: int, now: datetime) -> dict[str, Any]:
     asked: dict[str, Any] = {}
     try:
         asked = _object(line)
@@ -49,7 +50,7 @@ def _named(asked: Mapping[str, Any], made: dict[str, Any]) -> dict[str, Any]:
     return {"id": asked["id"], **made} if "id" in asked else made
 
 
-def _object(line: bytes) -> dict[str, Any]:
+def _object(line: str | bytes) -> dict[str, Any]:
     try:
         data = json.loads(line)
     except (ValueError, RecursionError) as error:

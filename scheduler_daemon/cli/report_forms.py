@@ -272,9 +272,11 @@ def _seconds(name: str, given: dict[str, Any], old: float) -> float:
     try:
         seconds = parse_length(given[name]).total_seconds()
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"{option}: {error}.") from None
+        raise UsageError(f"{option}: {error}.", hint=f"Write it like {option} 10m; 0s is none.") from None
     if seconds > most:
-        raise UsageError(f"{option} {given[name]} is more than {say_length(timedelta(seconds=most))}.")
+        raise UsageError(
+            f"{option} {given[name]} is more than {say_length(timedelta(seconds=most))}.", hint=f"Give {option} less."
+        )
     return seconds
 
 

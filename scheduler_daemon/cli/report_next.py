@@ -54,7 +54,7 @@ def show_next(
     if everything:
         show_calendar(context, zone, as_json)
     elif from_stdin or report == "-" or (not report and not sys.stdin.isatty()):
-        answer_lines(sys.stdin.buffer, count)
+        answer_lines(getattr(sys.stdin, "buffer", sys.stdin), count)
     elif not report:
         raise UsageError("REPORT is missing.", hint="Write: scheduler reports next REPORT, or: --all")
     else:
