@@ -28,7 +28,7 @@ HINT = 'Write a length like "2h", or a day and time like "2026-12-24 08:00" (in 
 @click.pass_obj
 def pause(context: Context, until_: str, zone: str, note: str, as_json: bool) -> None:
     """
-    Let everything rest, in every shop: what comes due is recorded as skipped.
+    Let everything rest; what comes due is recorded as skipped.
 
     What is at work finishes; what is queued waits. Pauses of single reports and shops stay as they are.
     """

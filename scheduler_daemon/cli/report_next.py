@@ -45,7 +45,7 @@ def show_next(
     context: Context, report: str, count: int, everything: bool, zone: str, from_stdin: bool, as_json: bool
 ) -> None:
     """
-    Show the next moments of REPORT, with local time, UTC offset and clock changes.
+    Show the next moments of REPORT, with each clock change.
 
     REPORT "-" (or --stdin) reads rules instead, one JSON object a line, and answers each with a line of JSON:
     "rule", "cron", "every" (words) or the app's "frequency", "dayOfWeek", "dayOfMonth", "time"; with "zone",
