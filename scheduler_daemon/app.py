@@ -57,7 +57,7 @@ class App:
         """Queue what is due, put right what the net finds, and log it: what a check does before shops are started."""
         self.store.engine.require_file()
         found = self.planner.check(now, only)
-        tell(found, self.mode)
+        tell(found, self.mode, self.store.pauses.current(now))
         mending = self.store.mending
         mending.wake()
         mending.shorten_waits(self.config.retry.cap)

@@ -10,6 +10,7 @@ from .errors import StoreError
 from .lib.clock import iso, monotonic, utc_now
 from .lib.words import plural
 from .logs import say_defect
+from .model import Pause
 from .store import SeenSchedule, Store
 from .store.invariants import MOST_SKEW_MS
 
@@ -30,6 +31,8 @@ class Asked:
     aside: tuple[str, ...] = ()
     #: Whether a slot is free for one more shop.
     slots_free: bool = True
+    #: The pause of everything that holds; None while there is none.
+    paused: Pause | None = None
 
 
 @dataclass(slots=True)
@@ -100,7 +103,9 @@ class Counts:
         daemon, found = self.config.daemon, []
         if asked.delivery_mode != "hold":
             patience = max(2 * daemon.lease, timedelta(seconds=60))
-            found = self.store.invariants.breaches(patience, daemon.deadline, slots_free=asked.slots_free)
+            found = self.store.invariants.breaches(
+                patience, daemon.deadline, slots_free=asked.slots_free and not asked.paused
+            )
         found += self._look_at_notices()
         skew = self.store.skew_ms()
         if abs(skew) > MOST_SKEW_MS:

@@ -19,6 +19,7 @@ from .lib.clock import iso, monotonic, utc_now
 from .lifesigns import LifeSigns
 from .logs import say, say_defect
 from .loop_clock import CheckTimes, Ticker
+from .model import Pause
 from .snapshot import Observer, Tick
 from .statefile import StateFile
 from .systemd import notify
@@ -50,6 +51,8 @@ class Daemon:
     _ticker: Any = None
     _stopping: bool = False
     _exit: int = 0
+    #: The pause of everything, as the loop last saw it.
+    _pause: Pause | None = None
     #: When the last good check ended, monotonic.
     _last_good: float = 0.0
     #: The wall clock minus the monotonic one.
@@ -167,7 +170,8 @@ class Daemon:
             return soon
         self.app.store.engine.require_file()
         due, self.tick.waits_for = self._wake_due(now)
-        work = self.app.store.leases.next_work_at() if self.app.mode != "hold" else None
+        ready = self.app.mode != "hold" and not self._is_paused()
+        work = self.app.store.leases.next_work_at() if ready else None
         if work is not None and work <= utc_now():
             self._start_shops()
             work = None
@@ -193,10 +197,17 @@ class Daemon:
         return due, "a report that comes due" if due else "a schedule"
 
     def _start_shops(self) -> None:
-        if self.app.mode == "hold":
+        if self.app.mode == "hold" or self._is_paused():
             return  # what waits for a retry is not sent either
         started, self.app.performer.others_wait = fill_slots(self.app.store, self.app.threads)
         self._signs.dirty |= started > 0
+
+    def _is_paused(self) -> bool:
+        """Look whether everything is paused; what is at work finishes, and nothing more is begun."""
+        before, self._pause = self._pause, self.app.store.pauses.current(utc_now())
+        self._signs.dirty |= before != self._pause
+        self.app.performer.paused = self._pause is not None
+        return self.app.performer.paused
 
     def _watch_clock(self) -> None:
         offset = utc_now().timestamp() - monotonic()
@@ -208,7 +219,7 @@ class Daemon:
     def _show(self, *, force: bool = False) -> None:
         threads = self.app.threads
         self.tick.next_at, self.tick.leaked = self._ticker.next_at(), threads.leaked
-        self.tick.asked = Asked(self.app.mode, tuple(self.app.planner.aside), threads.free() > 0)
+        self.tick.asked = Asked(self.app.mode, tuple(self.app.planner.aside), threads.free() > 0, self._pause)
         self._guarded(lambda: self._signs.show(self.tick, self.app.threads.holds(), force=force))
 
     # Signals --------------------------------------------------------------------------------------------------------

@@ -74,6 +74,7 @@ CODES: dict[str, str] = {
     "channel_not_configured": "The channel has no settings in the configuration.",
     "abandoned": "The run lost its process too often.",
     "delivery_held": "Delivery is on hold until `scheduler go-live`.",
+    "paused": "Everything is paused until a moment, or until `scheduler resume`.",
     "reports_failed": "Reports failed in the last 24 hours.",
     "overdue": "A report is due and was not queued in time.",
     "work_unowned": "Work waits for a shop that nobody holds, while slots are free.",

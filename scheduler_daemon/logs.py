@@ -42,6 +42,8 @@ EVENTS = {
     "database_back": "The database answers again",
     "clock_jumped": "The clock jumped by {seconds} s",
     "delivery_held": "Delivery is on hold: {due} due, nothing is queued or sent. Next: scheduler go-live",
+    "all_paused": "All reports are paused{until}{why}: {due} due, nothing is started. Next: scheduler resume",
+    "zone_data_changed": "The zone data is now {version}, it was {before}: {moved} of {looked_at} next moments moved",
     "config_reloaded": "The configuration was read again{changed}",
     "config_needs_restart": "These options are taken at the next start only: {options}",
     "delivery_mode": "Delivery is now {mode}",

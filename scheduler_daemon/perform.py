@@ -37,6 +37,8 @@ class Performer:
     policy: RetryPolicy
     #: Whether no further run may start: the daemon drains.
     draining: bool = False
+    #: Whether everything is paused: what is at work is finished, nothing more is begun; set by the loop.
+    paused: bool = False
     #: Whether other shops wait for a slot; set by the loop.
     others_wait: bool = False
     #: Called when there is something to tell an owner.
@@ -93,7 +95,7 @@ class Performer:
             outcome = self._perform(run, hold)
             count += 1
             long = count >= self.config.daemon.max_per_claim or monotonic() - started > MOST_SECONDS
-            go_on = not self.draining and not hold.abort.is_set() and not (long and self.others_wait)
+            go_on = not (self.draining or self.paused) and not hold.abort.is_set() and not (long and self.others_wait)
             following = self._finish(run, outcome, hold, troubled, go_on=go_on)
             self._tell(run, outcome, tally)
             if outcome.status.final:

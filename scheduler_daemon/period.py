@@ -1,93 +1,127 @@
-"""What a report is about: its period, computed half-open from the due moment in the shop's zone. Pure."""
+"""
+What a report is about: its period, half-open, computed from the due moment in the report's zone. Pure.
 
-from datetime import date, datetime, timedelta, tzinfo
+Periods of the same name tile: one ends at the very moment at which the next begins, also over a clock change, whose
+two days have their 23 or 25 hours. A late run, a retry and a re-run get the same period: only the due moment counts.
+"""
+
+import calendar
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta, tzinfo
 
 from .errors import RunError, UsageError
+from .instants import resolve
 from .lib.words import did_you_mean
 from .lib.zones import find_zone
 from .model import Period, Report
-from .timetable import resolve
+from .rule_parts import read_weekday
 
 DAY = timedelta(days=1)
+INSTANT = timedelta(microseconds=1)
 
 PERIODS: dict[str, str] = {
     "today": "The due day, up to the due moment.",
     "yesterday": "The day before the due day.",
     "last_7_days": "The seven days before the due day.",
     "last_30_days": "The thirty days before the due day.",
-    "this_week": "From Monday up to the due moment.",
-    "last_week": "The last whole week, Monday to Sunday.",
+    "this_week": "From the week's first day up to the due moment.",
+    "last_week": "The last whole week.",
     "month_to_date": "From the first of the month up to the due moment.",
     "last_month": "The last whole calendar month.",
-    "quarter": "The last whole calendar quarter.",
-    "year": "The last whole calendar year.",
+    "quarter_to_date": "From the first of the quarter up to the due moment.",
+    "last_quarter": "The last whole calendar quarter.",
+    "year_to_date": "From the first of January up to the due moment.",
+    "last_year": "The last whole calendar year.",
+    "since_last_success": "From where the last scheduled run that succeeded ended, up to the due moment.",
     "custom": "From a first to a last day, both included.",
 }
+#: Older names that stay.
+ALIASES = {"quarter": "last_quarter", "year": "last_year"}
 
 #: The period of an app's schedule that names none, by its frequency.
 BY_FREQUENCY = {"HOURLY": "today", "DAILY": "yesterday", "WEEKLY": "last_week", "MONTHLY": "last_month"}
+#: How many months back the same period lies, and by how many the last one begins before; weeks and days go by days.
+MONTHS = {"month_to_date": 1, "last_month": 1, "quarter_to_date": 3, "last_quarter": 3}
+MONTHS |= {"year_to_date": 12, "last_year": 12}
+DAYS = {"today": 1, "yesterday": 1, "last_7_days": 7, "last_30_days": 30, "this_week": 7, "last_week": 7}
 
 
 def check_period(report: Report) -> None:
     """Raise UsageError for a period that does not exist or cannot be read."""
-    if report.period not in PERIODS:
+    if report.period not in PERIODS and report.period not in ALIASES:
         near = did_you_mean(report.period, PERIODS)
         raise UsageError(
             f"{report.period!r} is no period.{near}", code="unknown_period", hint=f"There are: {', '.join(PERIODS)}."
         )
+    if report.week_start:
+        read_weekday(report.week_start)
     if report.period == "custom":
         first, last = _custom_days(report)
         if last < first:
             raise UsageError(
                 f"The custom period ends on {last} before it begins on {first}.",
                 code="unknown_period",
-                hint="Give --from and --to, the first and the last day.",
+                hint="Give --from and --to-day, the first and the last day.",
             )
 
 
-def find_period(report: Report, due_at: datetime, zone_name: str) -> Period:
+def find_period(
+    report: Report, due_at: datetime, zone_name: str, *, week_start: str = "monday", mark: datetime | None = None
+) -> Period:
     """
     Return the period of *report* for the occurrence due at *due_at* (UTC), bounded by midnights of the zone.
 
-    "to date" periods end at the due moment itself. A late run, a retry and a re-run get the same period, because
-    only *due_at* counts. Raise RunError or UsageError where the zone or the period does not exist.
+    "to date" periods end at the due moment itself. *week_start* counts where the report has none of its own; *mark* is
+    where the last success ended ("since_last_success"): the first time, and where it lies behind the due moment, the
+    day before it is taken. Raise RunError or UsageError where the zone or the period does not exist.
     """
     check_period(report)
+    zone = _zone(zone_name)
+    if report.period == "since_last_success":
+        start = mark if mark is not None and mark < due_at else _day_before(due_at, zone)
+        return Period(report.period, start, due_at, zone_name)
+    first_weekday = (read_weekday(report.week_start or week_start) - 1) % 7
+    first, end = _days(report, due_at.astimezone(zone).date(), first_weekday)
+    return Period(report.period, midnight(first, zone), due_at if end is None else midnight(end, zone), zone_name)
+
+
+def _zone(name: str) -> tzinfo:
     try:
-        zone = find_zone(zone_name)
+        return find_zone(name)
     except KeyError:
-        raise RunError(f"{zone_name!r} is no time zone.", code="unknown_zone") from None
-    today = due_at.astimezone(zone).date()
-    first, end = _days(report, today)
-    start = midnight(first, zone)
-    return Period(report.period, start, due_at if end is None else midnight(end, zone), zone_name)
+        raise RunError(f"{name!r} is no time zone.", code="unknown_zone") from None
 
 
-def _days(report: Report, today: date) -> tuple[date, date | None]:
+def _day_before(due_at: datetime, zone: tzinfo) -> datetime:
+    wall = due_at.astimezone(zone).replace(tzinfo=None) - DAY
+    found = resolve(wall, zone)
+    return found if found is not None and found < due_at else due_at - DAY
+
+
+def _days(report: Report, today: date, first_weekday: int) -> tuple[date, date | None]:
     """Return the first day and the first day after the period; None for "up to the due moment"."""
-    monday = today - timedelta(days=today.weekday())
-    first_of_month = today.replace(day=1)
+    week = today - timedelta(days=(today.weekday() - first_weekday) % 7)
+    month = today.replace(day=1)
     quarter = date(today.year, (today.month - 1) // 3 * 3 + 1, 1)
-    custom = _custom_days(report) if report.period == "custom" else (today, today)
+    year = date(today.year, 1, 1)
+    if report.period == "custom":
+        first, last = _custom_days(report)
+        return first, last + DAY
     spans: dict[str, tuple[date, date | None]] = {
         "today": (today, None),
         "yesterday": (today - DAY, today),
         "last_7_days": (today - 7 * DAY, today),
         "last_30_days": (today - 30 * DAY, today),
-        "this_week": (monday, None),
-        "last_week": (monday - 7 * DAY, monday),
-        "month_to_date": (first_of_month, None),
-        "last_month": ((first_of_month - DAY).replace(day=1), first_of_month),
-        "quarter": (_months_before(quarter, 3), quarter),
-        "year": (date(today.year - 1, 1, 1), date(today.year, 1, 1)),
-        "custom": (custom[0], custom[1] + DAY),
+        "this_week": (week, None),
+        "last_week": (week - 7 * DAY, week),
+        "month_to_date": (month, None),
+        "last_month": (months_before(month, 1), month),
+        "quarter_to_date": (quarter, None),
+        "last_quarter": (months_before(quarter, 3), quarter),
+        "year_to_date": (year, None),
+        "last_year": (months_before(year, 12), year),
     }
-    return spans[report.period]
-
-
-def _months_before(first: date, months: int) -> date:
-    number = first.year * 12 + first.month - 1 - months
-    return date(number // 12, number % 12 + 1, 1)
+    return spans[ALIASES.get(report.period, report.period)]
 
 
 def _custom_days(report: Report) -> tuple[date, date]:
@@ -97,11 +131,71 @@ def _custom_days(report: Report) -> tuple[date, date]:
         raise UsageError(
             f"The custom period from {report.period_from!r} to {report.period_to!r} cannot be read.",
             code="unknown_period",
-            hint="Give --from and --to as days like 2026-11-01.",
+            hint="Give --from and --to-day as days like 2026-11-01.",
         ) from None
 
 
 def midnight(day: date, zone: tzinfo) -> datetime:
     """Return the first moment of the local *day*, UTC; the first after the gap where midnight is left out."""
-    found = resolve(datetime(day.year, day.month, day.day), zone)  # noqa: DTZ001 (wall time)
+    found = resolve(datetime.combine(day, time()), zone)
     return found if found is not None else midnight(day + DAY, zone)
+
+
+# Comparison ---------------------------------------------------------------------------------------------------------
+
+
+def previous_period(period: Period) -> Period:
+    """
+    Return the period before, as far as *period* itself goes: the week before a week, the same days of the month before.
+
+    A day that the month before does not have is its last one. What has no name of the calendar (custom, since the last
+    success) is as many days before.
+    """
+    name = ALIASES.get(period.name, period.name)
+    if name in MONTHS:
+        return _shifted(period, months=MONTHS[name])
+    if name in DAYS:
+        return _shifted(period, days=DAYS[name])
+    if name == "custom":
+        return _shifted(period, days=_length(period))
+    return replace(period, start=period.start - (period.end - period.start), end=period.start)
+
+
+def year_before(period: Period) -> Period:
+    """
+    Return the same period a year before: the same dates, 29 February as the 28th.
+
+    Weeks lie 52 weeks before, so that the same days of the week are compared.
+    """
+    if period.name in ("this_week", "last_week"):
+        return _shifted(period, days=52 * 7)
+    return _shifted(period, months=12)
+
+
+def _length(period: Period) -> int:
+    zone = _zone(period.zone)
+    return (period.end.astimezone(zone).date() - period.start.astimezone(zone).date()).days
+
+
+def _shifted(period: Period, *, months: int = 0, days: int = 0) -> Period:
+    """Return *period* moved back: bounds that are beginnings of days stay such, others keep their time of day."""
+    zone = _zone(period.zone)
+    start, end = (_back(bound, zone, months, days) for bound in (period.start, period.end))
+    return replace(period, start=start, end=max(start, end))
+
+
+def _back(bound: datetime, zone: tzinfo, months: int, days: int) -> datetime:
+    local = bound.astimezone(zone)
+    day = months_before(local.date(), months) - timedelta(days=days)
+    if (bound - INSTANT).astimezone(zone).date() < local.date():
+        return midnight(day, zone)
+    wall = local.replace(tzinfo=None)
+    found = resolve(wall.replace(year=day.year, month=day.month, day=day.day, fold=0), zone)
+    return found if found is not None else midnight(day, zone)
+
+
+def months_before(day: date, months: int) -> date:
+    """Return the same day of the month *months* before, or that month's last day where it is shorter."""
+    number = day.year * 12 + day.month - 1 - months
+    year, month = number // 12, number % 12 + 1
+    return date(year, month, min(day.day, calendar.monthrange(year, month)[1]))

@@ -12,7 +12,7 @@ from .errors import RunError, UsageError
 from .lib.clock import monotonic, utc_now
 from .lib.files import safe_name
 from .lib.zones import find_zone
-from .model import About, Report, ReportFile, Run, Table, Trigger
+from .model import About, Period, Report, ReportFile, Run, Table, Trigger
 from .period import find_period
 from .renderers import open_renderer
 from .renderers.child import needs_child, render_in_child
@@ -70,7 +70,7 @@ class Preparer:
         now = utc_now()
         api, shop = self.access.open_shop(run.shop, now, hold.pause)
         zone = run.zone or shop.zone or "UTC"
-        period = find_period(report, run.due_at, zone)
+        period = self.period(run, report, zone)
         table = source.fetch(Ask(report, period, shop, api, run.due_at, now, hold.check))
         late = late_because(run, now, zone)
         notes = table.about.notes
@@ -78,6 +78,12 @@ class Preparer:
             notes = (*notes, "Neither the schedule nor the shop has a time zone; UTC was taken.")
         about = replace(table.about, late_because=late, notes=notes)
         return self.spool.write_rows(run.id, Table(table.columns, table.rows, about))
+
+    def period(self, run: Run, report: Report, zone: str) -> Period:
+        """Return what the run's report is about; raise RunError or UsageError where that cannot be said."""
+        since = report.period == "since_last_success"
+        mark = self.access.store.schedules.mark(run.schedule_id) if since else None
+        return find_period(report, run.due_at, zone, week_start=self.config.reports.first_day(run.shop), mark=mark)
 
     # Render ---------------------------------------------------------------------------------------------------------
 
@@ -122,7 +128,8 @@ def late_because(run: Run, now: datetime, zone_name: str) -> str | None:
 
     The due moment is told in the report's zone; no error text is ever in it, because recipients read it.
     """
-    if now - run.due_at < LATE or run.trigger is not Trigger.SCHEDULE:
+    asked = run.due_at if run.attempt > 1 else max(run.due_at, run.not_before)  # the schedule's jitter is no lateness
+    if now - asked < LATE or run.trigger is not Trigger.SCHEDULE:
         return None
     due = f"{run.due_at.astimezone(find_zone(zone_name)):%d %b %H:%M %Z}"
     if run.attempt > 1:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from .lib.words import plural, say_length
+from .model import Pause
 
 #: Seconds that a report may be due before it counts as overdue: a check and a peek are over by then.
 OVERDUE = 60
@@ -18,6 +19,11 @@ HINTS = {
 }
 
 
+def until(pause: Pause) -> str:
+    """Return up to when a pause lasts, to be set behind "paused"; empty where it has no end."""
+    return "" if pause.until is None else f" until {pause.until:%a %d %b %Y %H:%M} UTC"
+
+
 def problems(
     *,
     mode: str,
@@ -26,6 +32,7 @@ def problems(
     unwell: str,
     leaked: int = 0,
     unreadable: int = 0,
+    paused: Pause | None = None,
 ) -> list[dict[str, str]]:
     """
     Return the problems, the worst first.
@@ -42,6 +49,9 @@ def problems(
         add("database_unavailable", unwell, "See: scheduler db status")
     if mode == "hold":
         add("delivery_held", "Delivery is on hold: nothing is queued or sent.", "Next: scheduler go-live")
+    if paused is not None:
+        said = f"All reports are paused{until(paused)}{f' ({paused.note})' if paused.note else ''}."
+        add("paused", said, "When they may run again: scheduler resume")
     late = counts.get("oldest_overdue_s", 0)
     if late > OVERDUE and mode != "hold":
         since = say_length(timedelta(seconds=late))

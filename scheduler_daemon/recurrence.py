@@ -1,35 +1,55 @@
-"""The rule of a schedule: read, checked, written as JSON, told as a sentence."""
+"""The rule of a schedule: read from columns and JSON, checked, written as JSON, hashed."""
 
 import hashlib
 import json
-import re
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
-from .errors import UsageError
 from .lib.words import did_you_mean
 from .model import Recurrence, RuleKind
-
-DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
-CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
-HINT = (
-    'Write one like "monday 08:00", "daily 07:30", "monthly 1 08:00", "hourly :15", "once 2026-12-24 08:00" '
-    "or five-field cron text."
+from .rule_parts import (
+    bad,
+    read_clock,
+    read_cron,
+    read_date,
+    read_month,
+    read_month_day,
+    read_on,
+    read_wall_time,
+    read_weekday,
 )
+from .rule_text import MONTHS, sentence, titled
+from .walls import ANCHOR, CIRCLE, allows, first_wall
 
+__all__ = ["check", "from_json", "is_elapsed", "read_columns", "read_cron", "rule_hash", "sentence", "tidy", "to_json"]
 
-def bad(message: str) -> UsageError:
-    """Return the error for a recurrence that cannot be used."""
-    return UsageError(message, code="bad_recurrence", hint=HINT)
-
-
-def read_clock(text: str) -> str:
-    """Return *text* as "HH:MM"; raise UsageError where it is no time of day."""
-    found = CLOCK.fullmatch(text.strip())
-    if not found:
-        raise bad(f"{text!r} is not a time of day from 00:00 to 23:59.")
-    return f"{int(found[1]):02}:{found[2]}"
+#: The longest "every" of each kind, with its unit: a week of minutes and hours, a year of days and weeks.
+MOST = {
+    RuleKind.MINUTES: (10_080, "minute"),
+    RuleKind.HOURLY: (168, "hour"),
+    RuleKind.DAILY: (366, "day"),
+    RuleKind.WEEKLY: (52, "week"),
+}
+#: Days of a month, February at its longest.
+LENGTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+#: Days that may be excluded.
+MOST_EXCLUDED = 1000
+#: The fields of each kind as they are stored; those below stand at all kinds, and only where they say something.
+FIELDS: dict[RuleKind, tuple[str, ...]] = {
+    RuleKind.MINUTES: (),
+    RuleKind.HOURLY: ("minute",),
+    RuleKind.DAILY: ("time",),
+    RuleKind.WEEKLY: ("time", "days"),
+    RuleKind.MONTHLY: ("time", "day"),
+    RuleKind.CRON: ("cron",),
+    RuleKind.ONCE: ("at",),
+}
+LATER_FIELDS = ("every", "months", "start", "end", "exclude")
+BLANK = Recurrence(RuleKind.DAILY)
+KNOWN = frozenset(field.name for field in fields(Recurrence)) - {"also"} | {"times"}
 
 
 def read_columns(frequency: str, day_of_week: int | None, day_of_month: int | None, time: str) -> Recurrence | None:
@@ -54,42 +74,117 @@ def read_columns(frequency: str, day_of_week: int | None, day_of_month: int | No
     raise bad(f"{frequency!r} is no frequency; there are {', '.join(known)}.{did_you_mean(word, known)}")
 
 
-def read_weekday(number: int) -> int:
-    """Return a day of the week as 0 (Sunday) to 6; 7 is Sunday too."""
-    if not 0 <= number <= 7:
-        raise bad(f"{number} is no day of the week; they go from 0 (Sunday) to 6 (Saturday).")
-    return number % 7
-
-
-def read_month_day(number: int) -> int:
-    """Return a day of the month from 1 to 31."""
-    if not 1 <= number <= 31:
-        raise bad(f"{number} is no day of the month; they go from 1 to 31.")
-    return number
+# JSON ---------------------------------------------------------------------------------------------------------------
 
 
 def from_json(data: Mapping[str, Any]) -> Recurrence:
-    """Return the recurrence of a stored rule; raise UsageError where it cannot be read."""
+    """Return the recurrence of a stored rule; raise UsageError where it cannot be read or never comes due."""
+    named = str(data.get("kind"))
     try:
-        kind = RuleKind(data["kind"])
-    except (KeyError, ValueError):
-        named = str(data.get("kind"))
+        kind = RuleKind(named)
+    except ValueError:
         raise bad(f"{named!r} is no kind of rule.{did_you_mean(named, [item.value for item in RuleKind])}") from None
-    days = tuple(sorted({read_weekday(int(day)) for day in data.get("days", ())}))
+    for name in data:
+        if name not in KNOWN:
+            raise bad(f"A rule has no field {name!r}.{did_you_mean(str(name), KNOWN)}")
+    times = sorted({read_clock(str(text)) for text in _many(data, "times")}) or [read_clock(data.get("time", "00:00"))]
     made = Recurrence(
         kind,
-        time=read_clock(str(data.get("time", "00:00"))),
-        days=days,
-        day=read_month_day(int(data.get("day", 1))),
-        minute=int(data.get("minute", 0)),
-        cron=str(data.get("cron", "")),
-        at=str(data.get("at", "")),
+        time=times[0],
+        also=tuple(times[1:]),
+        days=tuple(sorted({read_weekday(day) for day in _many(data, "days")})),
+        day=read_month_day(_whole(data, "day", 1)),
+        on=read_on(str(data["on"])) if data.get("on") else "",
+        months=tuple(sorted({read_month(month) for month in _many(data, "months")})),
+        minute=_whole(data, "minute", 0),
+        every=_whole(data, "every", 1),
+        cron=str(data.get("cron") or ""),
+        at=str(data.get("at") or ""),
+        start=read_date(data["start"]) if data.get("start") else "",
+        end=read_date(data["end"]) if data.get("end") else "",
+        exclude=tuple(sorted({read_date(day) for day in _many(data, "exclude")})),
     )
-    return check(made)
+    return check(tidy(made))
+
+
+def _many(data: Mapping[str, Any], name: str) -> Iterable[Any]:
+    value = data.get(name)
+    if value is None:
+        return ()
+    if not isinstance(value, (list, tuple)):
+        raise bad(f"The rule's {name} {value!r} is no list.")
+    return value
+
+
+def _whole(data: Mapping[str, Any], name: str, default: int) -> int:
+    value = data.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise bad(f"The rule's {name} {value!r} is no whole number.")
+    try:
+        return int(value)
+    except ValueError:
+        raise bad(f"The rule's {name} {value!r} is no whole number.") from None
+
+
+def to_json(rule: Recurrence) -> dict[str, Any]:
+    """Return *rule* as plain data: its kind, the fields that count for it, and what else is not at its default."""
+    names = [*FIELDS[rule.kind], *(name for name in LATER_FIELDS if getattr(rule, name) != getattr(BLANK, name))]
+    values = {name: getattr(rule, name) for name in names}
+    if rule.also:
+        values = {"times": rule.times, **{name: value for name, value in values.items() if name != "time"}}
+    if rule.on:
+        values = {"on": rule.on, **{name: value for name, value in values.items() if name != "day"}}
+    return {"kind": rule.kind.value, **{key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}}
+
+
+@lru_cache(20_000)
+def rule_hash(rule: Recurrence | None, zone: str) -> str:
+    """
+    Return a short hash of *rule* read in *zone*; it changes when the rule was edited.
+
+    What stands at its default is left out, so that a field of a new version makes no stored cursor stale.
+    """
+    text = json.dumps([None if rule is None else to_json(rule), zone], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def is_elapsed(rule: Recurrence) -> bool:
+    """Whether *rule* runs by elapsed time: minutes, hourly, `*` or `*/n` in cron's hour field (DESIGN 6)."""
+    if rule.kind is RuleKind.CRON:
+        return rule.cron.split()[1].startswith("*")
+    return rule.kind in (RuleKind.HOURLY, RuleKind.MINUTES)
+
+
+# Checking -----------------------------------------------------------------------------------------------------------
+
+
+def tidy(rule: Recurrence) -> Recurrence:
+    """Return *rule* in the one form that all writings of it share: a quarter as its months, all months as none."""
+    months = rule.months
+    if rule.kind is RuleKind.MONTHLY and rule.every != 1:
+        months = _every_months(rule)
+    every = 1 if rule.kind is RuleKind.MONTHLY else rule.every
+    months = () if len(months) == 12 else months
+    return rule if (months, every) == (rule.months, rule.every) else replace(rule, months=months, every=every)
+
+
+def _every_months(rule: Recurrence) -> tuple[int, ...]:
+    """Return the months of "every 3 months", counted from its first month, else its start's, else January."""
+    if rule.every < 1 or 12 % rule.every:
+        fits = min((1, 2, 3, 4, 6, 12), key=lambda number: abs(number - rule.every))
+        raise bad(f"Every {rule.every} months does not fit a year.", _months_words(fits))
+    if rule.every == 12 and rule.months:
+        return rule.months
+    first = rule.months[0] if rule.months else date.fromisoformat(rule.start).month if rule.start else 1
+    return tuple(sorted({(first - 1 + step) % 12 + 1 for step in range(0, 12, rule.every)}))
+
+
+def _months_words(number: int) -> str:
+    return "monthly 1 08:00" if number == 1 else f"every {number} months on day 1 at 08:00"
 
 
 def check(rule: Recurrence) -> Recurrence:
-    """Return *rule* if it can come due; raise UsageError saying why it cannot."""
+    """Return *rule* if it can come due; raise UsageError saying why it cannot, and the nearest that can."""
     if rule.kind is RuleKind.WEEKLY and not rule.days:
         raise bad("A weekly rule needs at least one day of the week.")
     if rule.kind is RuleKind.HOURLY and not 0 <= rule.minute <= 59:
@@ -98,115 +193,77 @@ def check(rule: Recurrence) -> Recurrence:
         read_cron(rule.cron)
     if rule.kind is RuleKind.ONCE:
         read_wall_time(rule.at)
+        if rule.start or rule.end or rule.exclude:
+            raise bad("A rule that comes due once has no start, no end and no exception.", f"once {rule.at}")
+    _check_fields(rule)
+    if rule.kind in MOST:
+        _check_every(rule)
+    _check_month(rule)
+    _check_bounds(rule)
     return rule
 
 
-def read_wall_time(text: str) -> datetime:
-    """Return a one-off's local wall time, naive; raise UsageError."""
-    try:
-        moment = datetime.fromisoformat(text.replace(" ", "T"))
-    except ValueError:
-        raise bad(f"{text!r} is no date and time like 2026-12-24T08:00.") from None
-    if moment.tzinfo is not None:
-        raise bad(f"{text!r} names an offset; write the wall time, the schedule's zone says the rest.")
-    return moment.replace(second=0, microsecond=0)
-
-
-def read_cron(text: str, start: datetime | None = None) -> Any:
-    """
-    Return a cronsim iterator of naive wall times after *start*; raise UsageError for anything but five fields.
-
-    cronsim reads six fields as seconds first, so they are refused here; it reads the text, the timetable decides.
-    """
-    from cronsim import CronSim, CronSimError
-
-    fields = text.split()
-    if len(fields) != 5:
-        raise bad(f"{text!r} has {len(fields)} fields; cron text has five (minute hour day month weekday).")
-    try:
-        return CronSim(text, start or datetime(2026, 1, 1))  # noqa: DTZ001 (wall time)
-    except CronSimError as error:
-        raise bad(f"{text!r} cannot be read as cron text: {error}.") from None
-
-
-def is_elapsed(rule: Recurrence) -> bool:
-    """Whether *rule* runs by elapsed time: hourly, or `*` or `*/n` in cron's hour field (DESIGN 6)."""
-    if rule.kind is RuleKind.CRON:
-        return rule.cron.split()[1].startswith("*")
-    return rule.kind is RuleKind.HOURLY
-
-
-def to_json(rule: Recurrence) -> dict[str, Any]:
-    """Return *rule* as plain data: its kind and the fields that count for it."""
-    fields: dict[RuleKind, tuple[str, ...]] = {
-        RuleKind.HOURLY: ("minute",),
-        RuleKind.DAILY: ("time",),
-        RuleKind.WEEKLY: ("time", "days"),
-        RuleKind.MONTHLY: ("time", "day"),
-        RuleKind.CRON: ("cron",),
-        RuleKind.ONCE: ("at",),
+def _check_fields(rule: Recurrence) -> None:
+    """Refuse a field that this kind of rule would leave unread."""
+    clocked = rule.kind in (RuleKind.DAILY, RuleKind.WEEKLY, RuleKind.MONTHLY)
+    unread = {
+        "times": bool(rule.also) and not clocked,
+        "on": bool(rule.on) and rule.kind is not RuleKind.MONTHLY,
+        "months": bool(rule.months) and rule.kind is not RuleKind.MONTHLY,
+        "every": rule.every != 1 and rule.kind not in MOST,
     }
-    values = {name: getattr(rule, name) for name in fields[rule.kind]}
-    return {"kind": rule.kind.value, **{key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}}
+    for name, given in unread.items():
+        if given:
+            raise bad(f"A rule of the kind {rule.kind.value} has no {name}.")
 
 
-def rule_hash(rule: Recurrence | None, zone: str) -> str:
-    """Return a short hash of *rule* read in *zone*; it changes when the rule was edited."""
-    text = json.dumps([None if rule is None else to_json(rule), zone], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _check_every(rule: Recurrence) -> None:
+    most, unit = MOST[rule.kind]
+    if not 1 <= rule.every <= most:
+        near = replace(rule, every=min(max(1, rule.every), most))
+        said = f"Every {rule.every} {unit}s never comes due." if rule.every < 1 else f"Every {rule.every} {unit}s is"
+        reason = said if rule.every < 1 else f"{said} more than {most} {unit}s."
+        raise bad(reason, sentence(near).lower())
 
 
-def sentence(rule: Recurrence | None) -> str:
-    """Return *rule* as a person would say it, without zone: ``Every Monday at 08:00``."""
-    if rule is None:
-        return "At moments that the app sets"
-    if rule.kind is RuleKind.HOURLY:
-        return f"Every hour at :{rule.minute:02}"
-    if rule.kind is RuleKind.DAILY:
-        return f"Every day at {rule.time}"
-    if rule.kind is RuleKind.WEEKLY:
-        return f"Every {_days(rule.days)} at {rule.time}"
-    if rule.kind is RuleKind.MONTHLY:
-        clamp = " (or the month's last day)" if rule.day > 28 else ""
-        return f"Every month on day {rule.day}{clamp} at {rule.time}"
-    if rule.kind is RuleKind.ONCE:
-        return f"Once, on {rule.at.replace('T', ' at ')}"
-    return _cron_sentence(rule.cron)
+def _check_month(rule: Recurrence) -> None:
+    """Refuse 31 February: a day that none of the chosen months has."""
+    if rule.kind is not RuleKind.MONTHLY or rule.on or not rule.months:
+        return
+    longest = max(LENGTHS[month - 1] for month in rule.months)
+    if rule.day > longest:
+        names = " or ".join(MONTHS[month - 1] for month in rule.months)
+        near = sentence(replace(rule, on="last day", day=1))
+        raise bad(f"There is no {rule.day} {names}; it ends on the {longest}th.", near[0].lower() + near[1:])
 
 
-def _cron_sentence(text: str) -> str:
-    """Return cron text in words where it is of a plain form, else as it stands."""
-    minute, hour, *days, weekday = text.split()
-    if minute.startswith("*/") and [hour, *days, weekday] == ["*"] * 4:
-        return f"Every {_each(minute, 'minute')}"
-    if minute.isdigit() and days == ["*", "*"]:
-        if hour.startswith("*/") and weekday == "*":
-            return f"Every {_each(hour, 'hour')} at :{int(minute):02}"
-        chosen = _weekdays(weekday)
-        if hour.isdigit() and chosen:
-            return f"Every {_days(chosen)} at {int(hour):02}:{int(minute):02}"
-    return f"By cron text {text!r}"
+def _check_bounds(rule: Recurrence) -> None:
+    if rule.start and rule.end and rule.end < rule.start:
+        near = sentence(replace(rule, end=rule.start))
+        raise bad(f"It ends on {rule.end}, before it starts on {rule.start}.", near[0].lower() + near[1:])
+    if len(rule.exclude) > MOST_EXCLUDED:
+        raise bad(f"It has {len(rule.exclude)} exceptions; it may have {MOST_EXCLUDED}.")
+    if rule.kind is RuleKind.ONCE or not (rule.end or rule.exclude or rule.on or rule.kind is RuleKind.CRON):
+        return
+    if _comes_due(rule):
+        return
+    if rule.exclude and _comes_due(replace(rule, exclude=())):
+        near = sentence(replace(rule, exclude=()))
+        raise bad("Its exceptions leave no day on which it comes due.", near[0].lower() + near[1:])
+    if (rule.start or rule.end) and _comes_due(replace(rule, start="", end="", exclude=())):
+        near = sentence(replace(rule, end="", exclude=()))
+        raise bad(f"It does not come due between its start and its end, {rule.end}.", near[0].lower() + near[1:])
+    if rule.kind is RuleKind.CRON:
+        raise bad(f"{rule.cron!r} never comes due: no month of it has that day.")
+    raise bad(f"The {titled(rule.on)} never comes.")
 
 
-def _each(step: str, unit: str) -> str:
-    number = step.removeprefix("*/")
-    return unit if number == "1" else f"{number} {unit}s"
-
-
-def _weekdays(field: str) -> tuple[int, ...]:
-    """Return the days of cron's last field where it is ``*``, a list of digits or one range; else none."""
-    if field == "*":
-        return tuple(range(7))
-    if re.fullmatch(r"[0-7]-[0-7]", field):
-        return tuple(sorted({day % 7 for day in range(int(field[0]), int(field[2]) + 1)}))
-    return tuple(sorted({int(day) % 7 for day in field.split(",")})) if re.fullmatch(r"[0-7](,[0-7])*", field) else ()
-
-
-def _days(days: tuple[int, ...]) -> str:
-    if days == (1, 2, 3, 4, 5):
-        return "weekday"
-    if len(days) == 7:
-        return "day"
-    monday_first = sorted(days, key=lambda day: (day - 1) % 7)
-    names = [DAYS[day] for day in monday_first]
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+def _comes_due(rule: Recurrence) -> bool:
+    if not is_elapsed(rule):
+        return first_wall(rule) is not None
+    if rule.kind is RuleKind.CRON and first_wall(replace(rule, start="", end="", exclude=())) is None:
+        return False
+    first = date.fromisoformat(rule.start) if rule.start else date.fromisoformat(rule.end) if rule.end else ANCHOR
+    last = date.fromisoformat(rule.end) if rule.end else first + timedelta(days=366 * CIRCLE)
+    first = first if rule.start else last - timedelta(days=len(rule.exclude) + 1)
+    return any(allows(rule, first + timedelta(days=number)) for number in range(min(2000, (last - first).days + 1)))

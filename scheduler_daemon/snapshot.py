@@ -11,6 +11,7 @@ from typing import Any
 from . import __version__
 from .counts import Asked, Counts
 from .lib.clock import iso
+from .model import Pause
 from .problems import problems
 from .threads import Hold
 
@@ -70,6 +71,7 @@ class Observer:
             },
             "running": [_running(hold) for hold in holds],
             "delivery_mode": tick.asked.delivery_mode,
+            "paused": _paused(tick.asked.paused),
             "counts": self.counts.numbers,
             "next": self.counts.upcoming,
             "slots": {"total": workers, "free": workers - len(holds)},
@@ -86,7 +88,14 @@ class Observer:
             unwell=self.counts.unwell or last,
             leaked=tick.leaked,
             unreadable=len(tick.asked.aside),
+            paused=tick.asked.paused,
         )
+
+
+def _paused(pause: Pause | None) -> dict[str, Any] | None:
+    if pause is None:
+        return None
+    return {"since": iso(pause.since), "until": iso(pause.until) if pause.until else None, "note": pause.note}
 
 
 def _running(hold: Hold) -> dict[str, Any]:

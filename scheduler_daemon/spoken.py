@@ -1,42 +1,134 @@
-"""Recurrences as people write them: ``monday 08:00``, ``weekdays at 8am``, ``monthly 1 08:00``, ``*/15 * * * *``."""
+"""
+Recurrences as people write them: ``weekdays at 8am``, ``every 2 weeks on friday at 9``, ``last working day 17:00``.
+
+Whatever `rule_text.sentence` says of a rule is read back as that rule.
+"""
 
 import re
+from dataclasses import replace
+from datetime import date
 
 from .errors import UsageError
 from .lib.words import did_you_mean
 from .model import Recurrence, RuleKind
-from .recurrence import DAYS, bad, check, read_clock, read_cron, read_month_day
+from .recurrence import check, tidy
+from .rule_parts import MONTH, ORDINAL_FORMS, WEEKDAY, bad, read_clock, read_date, read_month_day, read_on
+from .rule_text import QUARTERS, WORKDAYS
 
-WEEKDAY = {name.lower(): number for number, name in enumerate(DAYS)}
-WEEKDAY |= {name[:3].lower(): number for number, name in enumerate(DAYS)}
-WEEKDAY |= {"tues": 2, "weds": 3, "thur": 4, "thurs": 4}
-GROUPS = {"weekday": (1, 2, 3, 4, 5), "weekend": (0, 6), "workday": (1, 2, 3, 4, 5)}
-CLOCK = re.compile(r"(.*?)(?:\s+at)?\s+(noon|midnight|\d{1,2}:\d{2}(?: ?[ap]m)?|\d{1,2} ?[ap]m)")
+GROUPS = {"weekday": WORKDAYS, "weekend": (0, 6), "workday": WORKDAYS}
+ONE_CLOCK = r"(?:noon|midnight|\d{1,2}:\d{2}(?: ?[ap]m)?|\d{1,2} ?[ap]m)"
+#: Behind "at" a bare hour is a time of day too.
+BARE_CLOCK = rf"(?:{ONE_CLOCK}|\d{{1,2}})"
+AND = r"(?: and| at)* "
+TIMES = re.compile(rf"(.+?)(?: at ({BARE_CLOCK}(?:{AND}{BARE_CLOCK})*)| ({ONE_CLOCK}(?:{AND}{ONE_CLOCK})*))")
 HALF = re.compile(r"(\d{1,2})(?::(\d{2}))? ?([ap])m")
-EACH = re.compile(r"(\d{1,2}) (minute|hour)s?")
-MONTH = re.compile(r"(?:monthly|month)(?: on)?(?: the)?(?: day)?(?: (\d{1,2})(?:st|nd|rd|th)?| last(?: day)?)?")
+EACH = re.compile(r"(?:(\d+) )?(minute|hour)s?(?: at :?(\d{1,2})| :(\d{1,2}))?")
+HOURLY = re.compile(r"hourly(?: (?:at )?:?(\d{1,2}))?")
+MONTH_NAME = "|".join(sorted(MONTH, key=len, reverse=True))
+NUMBER = r"(\d{1,2})(?:st|nd|rd|th)?"
+DATE = rf"\d{{4}}-\d{{2}}-\d{{2}}|\d{{1,2}}(?:st|nd|rd|th)? (?:of )?(?:{MONTH_NAME}) \d{{4}}"
+DATES = rf"(?:{DATE})(?:(?: and)? (?:{DATE}))*"
+CLAUSE_WORDS = "from|starting|starting on|starting from|until|till|through|except|except on|except for"
+CLAUSE = re.compile(rf"(.+?) (?:({CLAUSE_WORDS}) ({DATES}))")
+CRON = re.compile(r"(?:.*\(cron (.+)\)|by cron text '(.+)'|cron:? (.+))")
+#: How a month's day may be said once the months are known.
+MONTH_DAY = re.compile(rf"(?:on )?(?:the )?(?:day )?{NUMBER}(?: \(or the month's last day\))?(?: day)?")
 
 
 def read_words(text: str) -> Recurrence:
     """Return the recurrence that *text* means; raise UsageError with the forms that are understood."""
-    words = " ".join(text.lower().replace(",", " ").split()).removeprefix("every ")
+    words = _plain(text)
     if not words:
         raise bad("The recurrence is empty.")
-    if len(text.split()) == 5 and re.fullmatch(r"[\d*/,\-]+", text.split()[0]):
-        read_cron(text)
-        return Recurrence(RuleKind.CRON, cron=" ".join(text.split()))
-    each = EACH.fullmatch(words)
+    cron, clauses = _cron_text(" ".join(text.split()))
+    if cron:
+        _, bounds = _clauses(_plain(f"cron {clauses}"))
+        return check(_bounded(Recurrence(RuleKind.CRON, cron=cron), bounds))
+    words, bounds = _clauses(words)
+    named = CRON.fullmatch(words)
+    if named:
+        cron = next(found for found in named.groups() if found)
+        rule = Recurrence(RuleKind.CRON, cron=_written(text, cron))
+    else:
+        rule = _core(text, re.sub(r"^(?:every|each) ", "", words))
+    return check(tidy(_bounded(rule, bounds)))
+
+
+def read_cron_text(text: str) -> Recurrence:
+    """Return the recurrence of five-field cron text; raise UsageError."""
+    return check(Recurrence(RuleKind.CRON, cron=" ".join(text.split())))
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.lower().replace(",", " ").split())
+
+
+def _cron_text(text: str) -> tuple[str, str]:
+    """Return cron text (five fields, of which the first is a minute's) and the clauses behind it; else nothing."""
+    found = re.fullmatch(rf"([\d*/,\-]+(?: [^ ]+?){{4}})(?:,? ((?:{CLAUSE_WORDS}) .+))?", text, re.IGNORECASE)
+    return (found[1], found[2] or "") if found else ("", "")
+
+
+def _written(text: str, lower: str) -> str:
+    """Return cron text as it was written: with its commas and capitals."""
+    packed = " ".join(text.split())
+    place = packed.lower().replace(",", " ").find(lower)
+    return packed[place : place + len(lower)]
+
+
+# From, until, except ------------------------------------------------------------------------------------------------
+
+
+def _clauses(words: str) -> tuple[str, dict[str, tuple[str, ...]]]:
+    """Take "from", "until" and "except" off the end; return what is before them and their days."""
+    bounds: dict[str, tuple[str, ...]] = {}
+    while found := CLAUSE.fullmatch(words):
+        word = found[2].split()[0]
+        name = "start" if word in ("from", "starting") else "exclude" if word == "except" else "end"
+        bounds[name] = tuple(_date(item) for item in re.findall(DATE, found[3]))
+        words = found[1]
+    if re.search(r" (until|except|starting) ", words):
+        raise bad(f"{words!r} names no day that is understood behind {words.split()[-1]!r}; write it as 2026-12-24.")
+    return words, bounds
+
+
+def _date(text: str) -> str:
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        return read_date(text)
+    day, month, year = re.sub(r"(?<=\d)(st|nd|rd|th)| of", "", text).split()
+    try:
+        return date(int(year), MONTH[month], int(day)).isoformat()
+    except ValueError:
+        raise bad(f"There is no {text!r}.") from None
+
+
+def _bounded(rule: Recurrence, bounds: dict[str, tuple[str, ...]]) -> Recurrence:
+    for name in ("start", "end"):
+        if len(bounds.get(name, ())) > 1:
+            raise bad(f"It has several days to {name}: {', '.join(bounds[name])}.")
+    start, end = ("".join(bounds.get(name, ())) for name in ("start", "end"))
+    return replace(rule, start=start, end=end, exclude=tuple(sorted(set(bounds.get("exclude", ())))))
+
+
+# What is due, and when ----------------------------------------------------------------------------------------------
+
+
+def _core(text: str, words: str) -> Recurrence:
+    each = EACH.fullmatch(words) or EACH.fullmatch(words.replace("other ", "2 "))
     if each:
-        return _each(text, int(each[1]), each[2])
-    if words.startswith(("hourly", "hour")):
-        return _hourly(text, words)
+        return _each(text, int(each[1] or 1), each[2], each[3] or each[4])
+    hourly = HOURLY.fullmatch(words)
+    if hourly:
+        return Recurrence(RuleKind.HOURLY, minute=int(hourly[1] or 0))
     if words.startswith("once "):
-        at = words.removeprefix("once ").replace(" at ", " ").replace(" ", "T").upper()
-        return check(Recurrence(RuleKind.ONCE, at=at))
-    found = CLOCK.fullmatch(words)
+        at = re.sub(r"^once (on )?", "", words).replace(" at ", " ").replace(" ", "T").upper()
+        return Recurrence(RuleKind.ONCE, at=check(Recurrence(RuleKind.ONCE, at=at)).at)
+    found = TIMES.fullmatch(words)
     if not found:
         raise _not_understood(text, words)
-    return _at_time(text, found[1].strip(), _clock(found[2]))
+    tokens = re.findall(BARE_CLOCK, found[2]) if found[2] else re.findall(ONE_CLOCK, found[3])
+    first, *others = sorted({_clock(token) for token in tokens})
+    return _on_days(text, found[1].strip(), first, tuple(others))
 
 
 def _not_understood(text: str, words: str) -> UsageError:
@@ -53,46 +145,116 @@ def _clock(text: str) -> str:
         return "12:00" if text == "noon" else "00:00"
     half = HALF.fullmatch(text)
     if half is None:
-        return read_clock(text)
+        return read_clock(text if ":" in text else f"{text}:00")
     hour = int(half[1])
     if not 1 <= hour <= 12:
         raise bad(f"{text!r} is not a time of day; with am and pm the hours go from 1 to 12.")
     return read_clock(f"{hour % 12 + (12 if half[3] == 'p' else 0)}:{half[2] or '00'}")
 
 
-def _each(text: str, number: int, unit: str) -> Recurrence:
-    """Return every so many minutes or hours as cron text; only what divides the hour or the day comes evenly."""
-    whole = 60 if unit == "minute" else 24
-    if number == 0 or whole % number:
-        fits = ", ".join(str(item) for item in range(1, whole) if whole % item == 0)
-        raise bad(f"{text!r} does not come evenly: of {unit}s there are {fits}.")
-    return Recurrence(RuleKind.CRON, cron=f"*/{number} * * * *" if unit == "minute" else f"0 */{number} * * *")
+def _each(text: str, number: int, unit: str, minute: str | None) -> Recurrence:
+    if unit == "hour":
+        return Recurrence(RuleKind.HOURLY, every=number, minute=int(minute or 0))
+    if minute is not None:
+        raise bad(f"{text!r} is not understood: every few minutes there is no minute to choose.")
+    return Recurrence(RuleKind.MINUTES, every=number)
 
 
-def _hourly(text: str, words: str) -> Recurrence:
-    found = re.fullmatch(r"(?:hourly|hour)(?: (?:at )?:?(\d{1,2}))?", words)
-    if not found:
-        raise bad(f"{text!r} is not understood.")
-    return check(Recurrence(RuleKind.HOURLY, minute=int(found[1] or 0)))
-
-
-def _at_time(text: str, what: str, clock: str) -> Recurrence:
+def _on_days(text: str, what: str, clock: str, also: tuple[str, ...]) -> Recurrence:
+    """Return the rule of the days that *what* names, at the times of day."""
+    what = re.sub(r"^(?:every |each )", "", what)
     if what in ("daily", "day"):
-        return Recurrence(RuleKind.DAILY, time=clock)
-    month = MONTH.fullmatch(what)
-    if month:
-        day = 31 if " last" in what else int(month[1] or 1)
-        return Recurrence(RuleKind.MONTHLY, time=clock, day=read_month_day(day))
+        return Recurrence(RuleKind.DAILY, time=clock, also=also)
+    many = re.fullmatch(r"(\d+|other) (day|week|month)s?(?: on)?(?: (.+))?", what)
+    number = 1 if many is None else 2 if many[1] == "other" else int(many[1])
+    if many and many[2] == "day" and not many[3]:
+        return Recurrence(RuleKind.DAILY, time=clock, also=also, every=number)
+    monthly = _monthly(what if many is None or many[2] != "month" else f"month {many[3] or ''}".strip(), number)
+    if monthly is not None:
+        on, day, months, every = monthly
+        return Recurrence(RuleKind.MONTHLY, time=clock, also=also, on=on, day=day, months=months, every=every)
+    rest = many[3] or "" if many and many[2] == "week" else what
+    if what.startswith("other ") and many is None:
+        rest, number = what.removeprefix("other "), 2
+    days = _weekdays(text, rest)
+    if number == 1 and len(days) == 7:
+        return Recurrence(RuleKind.DAILY, time=clock, also=also)
+    return Recurrence(RuleKind.WEEKLY, time=clock, also=also, days=days, every=number)
+
+
+def _weekdays(text: str, what: str) -> tuple[int, ...]:
     days: set[int] = set()
-    for word in what.removeprefix("weekly").replace(" and ", " ").split():
+    for word in re.sub(r"^(?:weekly|week)(?= |$)", "", what).split():
         plain = word if word in WEEKDAY else word.rstrip("s")
         if plain in GROUPS:
             days |= set(GROUPS[plain])
         elif plain in WEEKDAY:
             days.add(WEEKDAY[plain])
-        elif word != "on":
-            near = did_you_mean(word, [*WEEKDAY, *GROUPS, "daily", "monthly", "hourly"])
+        elif plain == "day":
+            days |= set(range(7))
+        elif word not in ("on", "and", "every"):
+            near = did_you_mean(word, [*WEEKDAY, *GROUPS, "daily", "monthly", "hourly", "quarterly", "yearly"])
             raise bad(f"{text!r} is not understood: {word!r} is no day.{near}")
     if not days:
         raise bad(f"{text!r} names no day.")
-    return Recurrence(RuleKind.WEEKLY, time=clock, days=tuple(sorted(days)))
+    return tuple(sorted(days))
+
+
+# Months -------------------------------------------------------------------------------------------------------------
+
+Monthly = tuple[str, int, tuple[int, ...], int]
+
+
+def _monthly(what: str, every: int) -> Monthly | None:
+    """Return (on, day, months, every) where *what* names days of months; None where it names none."""
+    yearly = _day_of_year(re.sub(r"^(?:yearly|annually|year)(?: on)?(?: the)? ", "", what))
+    if yearly is not None:
+        return (*yearly, 1)
+    found = re.fullmatch(
+        r"(monthly|month|quarterly|quarter|yearly|annually|year)(?: on)?(?: (.+))?", what
+    ) or re.fullmatch(r"(the)? ?(.+?) (?:of|in) (?:the|every|each) (month|quarter)", what)
+    if found is None:
+        names = re.fullmatch(rf"((?:(?:{MONTH_NAME}|and) ?)+?)(?: on)? (.+)", what)
+        day = _month_day(names[2]) if names else None
+        if names and day is not None:
+            months = tuple(sorted({MONTH[word] for word in names[1].split() if word != "and"}))
+            return (*day, months, 1)
+        alone = _month_day(what, named=True)  # "first monday 9:00", "last working day 17:00"
+        return None if alone is None else (*alone, (), every)
+    unit = found[1] if found.lastindex != 3 else found[3]
+    day = ("", 1) if found[2] is None else _month_day(found[2])
+    if day is None:
+        return None
+    if unit in ("quarterly", "quarter"):
+        return (*day, QUARTERS, 1)
+    return (*day, (1,), 1) if unit in ("yearly", "annually", "year") else (*day, (), every)
+
+
+def _month_day(words: str, *, named: bool = False) -> tuple[str, int] | None:
+    """Return (on, day) for "day 15", "the 1st", "last friday"; with *named* only for those that name what they are."""
+    found = MONTH_DAY.fullmatch(words)
+    if found and not named:
+        return "", read_month_day(int(found[1]))
+    plain = re.sub(r"^(?:on )?(?:the )?", "", words)
+    if plain == "last" and not named:
+        return "last day", 1
+    first, _, rest = plain.partition(" ")
+    if first in ORDINAL_FORMS and rest:
+        if first in ("1st", "first") and rest == "day":
+            return "", 1
+        return read_on(plain), 1
+    return None
+
+
+def _day_of_year(words: str) -> tuple[str, int, tuple[int, ...]] | None:
+    """Return (on, day, months) for "24 december", "dec 24th", "the last day of february"."""
+    clamp = r"(?: \(or the month's last day\))?"
+    found = re.fullmatch(rf"{NUMBER} (?:of )?({MONTH_NAME}){clamp}", words)
+    if found:
+        return "", read_month_day(int(found[1])), (MONTH[found[2]],)
+    found = re.fullmatch(rf"({MONTH_NAME}) (?:the )?{NUMBER}", words)
+    if found:
+        return "", read_month_day(int(found[2])), (MONTH[found[1]],)
+    found = re.fullmatch(rf"(?:the )?(.+) (?:of|in) ({MONTH_NAME})", words)
+    day = _month_day(found[1]) if found else None
+    return None if found is None or day is None else (*day, (MONTH[found[2]],))

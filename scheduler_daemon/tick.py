@@ -8,9 +8,11 @@ from . import timetable
 from .errors import StoreError
 from .lib.clock import utc_now
 from .lib.words import plural, redact
+from .lib.zones import zone_data
 from .logs import say
-from .model import Overlap, Plan
+from .model import Overlap, Pause, Plan
 from .priority import Rules, priority_of
+from .problems import until
 from .store import SeenSchedule, Store
 from .store.queueing import PAGE
 from .threads import ShopThreads
@@ -22,6 +24,11 @@ SLICE = 150
 #: A shop and a schedule id to which a look is limited; empty means all.
 Only = tuple[str, str]
 EVERYTHING: Only = ("", "")
+#: The setting that holds the version of the zone data with which the next moments were computed, and, while they are
+#: computed anew, behind which id that goes on.
+ZONE_DATA = "zone_data"
+#: Schedules looked at for new zone data in one check (about 2 s).
+MOST_REPLANNED = 15_000
 #: The setting that says behind which id the next look begins; in the database, so that a timer's checks go on too.
 EDITS = "edits_after"
 
@@ -56,6 +63,7 @@ class Planner:
         self._settled.clear()
         found = Found()
         self.set_cursors(now, found)
+        self.take_zone_data(now)
         self.find_edits(now)
         if self.mode != "hold" and only == EVERYTHING:
             for item in self.store.queueing.strange(self.aside):
@@ -78,7 +86,8 @@ class Planner:
             if self.mode == "hold" or not fresh:
                 return found
             handled |= {(item.id, item.cursor) for item in fresh}
-            plans = [(item, plan) for item in fresh if (plan := self._plan(item, now, found)) is not None]
+            pauses = self.store.pauses.all()
+            plans = [(item, plan) for item in fresh if (plan := self._plan(item, now, found, pauses)) is not None]
             found.queued += self._queue(plans, now, found)
             found.shops |= {item.shop for item, plan in plans if plan.to_run and item.id not in self.aside}
             if len(seen) < PAGE and not any(_goes_on(plan, now) for _, plan in plans):
@@ -100,7 +109,7 @@ class Planner:
         self._refuse(unreadable(plans[0][0], problem), now, found)
         return 0
 
-    def _plan(self, seen: SeenSchedule, now: datetime, found: Found) -> Plan | None:
+    def _plan(self, seen: SeenSchedule, now: datetime, found: Found, pauses: Sequence[Pause] = ()) -> Plan | None:
         if seen.schedule is None:
             self._refuse(seen, now, found)
             return None
@@ -109,7 +118,7 @@ class Planner:
         if seen.shop_paused is not None and schedule.paused_at is None:
             schedule = replace(schedule, paused_at=now, paused_reason=seen.shop_paused)
         try:
-            plan = timetable.plan(schedule, now, shop_zone=seen.shop_zone, unfinished=unfinished)
+            plan = timetable.plan(schedule, now, shop_zone=seen.shop_zone, unfinished=unfinished, pauses=pauses)
         except (KeyError, ValueError, TypeError, OverflowError) as error:
             self._refuse(unreadable(seen, f"its rule cannot be planned: {error}"), now, found)
             return None
@@ -158,11 +167,42 @@ class Planner:
         end = part[-1].id if len(part) == SLICE else ""
         if end != begin:
             self.store.notebook.remember(EDITS, end)
+        return self._plan_anew(part, now)
+
+    def _plan_anew(self, part: Sequence[SeenSchedule], now: datetime) -> int:
+        """Plan those of *part* whose cursor was computed with another rule or other zone data; return how many."""
         moved = 0
+        pauses = self.store.pauses.all()
         for seen in part:
-            if self._was_edited(seen) and (plan := self._plan(seen, now, Found())) is not None:
+            if self._was_edited(seen) and (plan := self._plan(seen, now, Found(), pauses)) is not None:
                 self._queue([(seen, plan)], now, Found())
                 moved += 1
+        return moved
+
+    def take_zone_data(self, now: datetime) -> int:
+        """
+        Go through all schedules where the zone data is another than at the last start, a part of them a check.
+
+        A next moment that the new data moves is moved, by the key of its occurrence; return how many were.
+        """
+        version = zone_data()[0]
+        before, _, behind = self.store.notebook.setting(ZONE_DATA).partition(" ")
+        if self.mode == "hold" or before == version:
+            return 0
+        if not before:  # a database that no daemon has worked on yet
+            self.store.notebook.remember(ZONE_DATA, version)
+            return 0
+        moved = looked_at = 0
+        while looked_at < MOST_REPLANNED:
+            part = self.store.queueing.slice(behind, SLICE)
+            moved, looked_at = moved + self._plan_anew(part, now), looked_at + len(part)
+            if len(part) < SLICE:
+                before, behind = version, ""
+                break
+            behind = part[-1].id
+        self.store.notebook.remember(ZONE_DATA, f"{before} {behind}".strip())
+        said = {"version": version, "before": before, "moved": moved, "looked_at": plural(looked_at, "schedule")}
+        say("zone_data_changed", "warning", **said)
         return moved
 
 
@@ -196,9 +236,12 @@ def fill_slots(store: Store, threads: ShopThreads) -> tuple[int, bool]:
     return started, work is not None and work <= utc_now()
 
 
-def tell(found: Found, mode: str) -> None:
+def tell(found: Found, mode: str, pause: Pause | None = None) -> None:
     """Log what a check found, in the words of the old service."""
-    if mode == "hold":
+    if pause is not None and mode != "hold":
+        why = f" ({pause.note})" if pause.note else ""
+        say("all_paused", "warning", until=until(pause), why=why, due=found.due)
+    elif mode == "hold":
         say("delivery_held", "warning", due=found.due)
     elif found.due:
         say("check_found", reports=plural(found.due, "report"), due=found.due)

@@ -2,117 +2,67 @@
 When: from a recurrence to its occurrences, and from a due schedule to its plan. Pure; `now` is passed in.
 
 A wall-clock rule asks for local wall times: each runs once, at its first instant, and one that a clock change leaves
-out runs at the first moment after the gap. An elapsed rule runs at each instant whose wall time fits. The key carries
-the identity (DESIGN 6), so that no arithmetic can double an occurrence.
+out runs at the first moment after the gap. An elapsed rule runs at each instant that fits. The key carries the identity
+(DESIGN 6), so that no arithmetic can double an occurrence.
 """
 
-import calendar
-from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from itertools import islice
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import NamedTuple
 
+from .instants import elapsed, resolve
 from .lib.clock import from_ms, to_ms
 from .lib.zones import find_zone
-from .model import CatchUp, Occurrence, Overlap, Plan, Recurrence, RuleKind, Schedule, SkipReason
-from .recurrence import is_elapsed, read_cron, read_wall_time, rule_hash
+from .model import CatchUp, Occurrence, Overlap, Pause, Plan, Recurrence, RuleKind, Schedule, SkipReason
+from .recurrence import is_elapsed, rule_hash
+from .walls import walls
+
+__all__ = [
+    *(
+        "BEHIND",
+        "GRACE",
+        "MOST_AT_ONCE",
+        "WALL_KEY",
+        "find_zone",
+        "first_after",
+        "is_stale",
+        "mark_of",
+        "occurrences",
+        "plan",
+    ),
+    *("resolve", "say_next", "spread", "zone_of"),
+]
 
 #: Occurrences planned at once; what lies behind them is planned in the next round of the same tick.
 MOST_AT_ONCE = 1000
-DAY = timedelta(days=1)
-MINUTE = timedelta(minutes=1)
-#: How late an occurrence may be and still count as on time where misfires do not run (`catch_up = none`).
+MILLISECOND = timedelta(milliseconds=1)
+#: How late an occurrence may be and still count as on time.
 GRACE = timedelta(minutes=10)
+#: What is added to the priority of a run that is caught up: what is on time comes first.
+BEHIND = 100
+
+#: Length of a key that is a wall time, "2026-11-01T01:30"; those of instants end with Z.
+WALL_KEY = 16
+
+Skips = tuple[tuple[Occurrence, str], ...]
+
+
+# Occurrences --------------------------------------------------------------------------------------------------------
 
 
 def occurrences(rule: Recurrence, zone: tzinfo, after: datetime) -> Iterator[Occurrence]:
     """Yield the occurrences of *rule* whose due moment lies after *after* (UTC, exclusive), in order."""
     if is_elapsed(rule):
-        yield from _elapsed(rule, zone, after)
+        yield from elapsed(rule, zone, after)
         return
-    # Two days back: a wall time asked for before the gap may come due after it.
-    start = after.astimezone(zone).replace(tzinfo=None) - 2 * DAY
-    for wall in _walls(rule, start):
+    # A wall time before that of *after* lies behind it too: its first instant was earlier, a gap's end is one moment.
+    since = after.astimezone(zone).replace(tzinfo=None, second=0, microsecond=0)
+    for wall in walls(rule, since):
         due_at = resolve(wall, zone)
         if due_at is not None and due_at > after:
             yield Occurrence(key=wall.isoformat(timespec="minutes"), due_at=due_at)
-
-
-def _walls(rule: Recurrence, start: datetime) -> Iterator[datetime]:
-    """Yield the wall times (naive) that *rule* asks for from *start* on; never-ending except for one-offs."""
-    if rule.kind is RuleKind.ONCE:
-        yield read_wall_time(rule.at)
-        return
-    if rule.kind is RuleKind.CRON:
-        yield from read_cron(rule.cron, start - MINUTE)
-        return
-    clock = time(int(rule.time[:2]), int(rule.time[3:]))
-    day = start.date()
-    if rule.kind is RuleKind.MONTHLY:
-        yield from (datetime.combine(item, clock) for item in _month_days(rule.day, day))
-        return
-    while True:
-        if rule.kind is RuleKind.DAILY or day.isoweekday() % 7 in rule.days:
-            yield datetime.combine(day, clock)
-        day += DAY
-
-
-def _month_days(wanted: int, start: date) -> Iterator[date]:
-    year, month = start.year, start.month
-    while True:
-        last = calendar.monthrange(year, month)[1]
-        yield date(year, month, min(wanted, last))
-        year, month = (year + 1, 1) if month == 12 else (year, month + 1)
-
-
-def _elapsed(rule: Recurrence, zone: tzinfo, after: datetime) -> Iterator[Occurrence]:
-    """Walk from one clock change to the next; between them wall time and elapsed time agree."""
-    text = rule.cron if rule.kind is RuleKind.CRON else f"{rule.minute} * * * *"
-    instant, offset = after, _offset(zone, after)
-    while True:
-        for wall in read_cron(text, (instant + offset).replace(tzinfo=None)):
-            due_at = wall.replace(tzinfo=UTC) - offset
-            if _offset(zone, due_at) != offset:
-                break
-            yield Occurrence(key=f"{due_at:%Y-%m-%dT%H:%MZ}", due_at=due_at)
-            instant = due_at
-        change = _change(zone, instant, due_at)
-        # cronsim starts after the minute it is given: one back, so that the moment of the change itself counts.
-        instant, offset = change - MINUTE, _offset(zone, change)
-
-
-def _offset(zone: tzinfo, instant: datetime) -> timedelta:
-    return instant.astimezone(zone).utcoffset() or timedelta(0)
-
-
-def _change(zone: tzinfo, before: datetime, after: datetime) -> datetime:
-    """Return the first instant in (*before*, *after*] whose offset differs from *before*'s, to the second."""
-    offset = _offset(zone, before)
-    low, high = int(before.timestamp()), int(after.timestamp()) + 1
-    while high - low > 1:
-        middle = (low + high) // 2
-        if _offset(zone, datetime.fromtimestamp(middle, UTC)) == offset:
-            low = middle
-        else:
-            high = middle
-    return datetime.fromtimestamp(high, UTC)
-
-
-def resolve(wall: datetime, zone: tzinfo) -> datetime | None:
-    """
-    Return the instant (UTC) at which a local wall time comes due: its first one, or the first after a gap.
-
-    None where the zone leaves the whole local day out.
-    """
-    local = wall.replace(tzinfo=zone)
-    instant = local.astimezone(UTC)
-    if instant.astimezone(zone).replace(tzinfo=None) == wall:
-        return instant
-    before = local.utcoffset() or timedelta(0)
-    behind = local.replace(fold=1).utcoffset() or timedelta(0)
-    if behind - before >= DAY:
-        return None
-    naive = wall.replace(tzinfo=UTC)
-    return _change(zone, naive - behind - MINUTE, naive - before + MINUTE)
 
 
 def first_after(rule: Recurrence, zone: tzinfo, after: datetime) -> Occurrence | None:
@@ -132,102 +82,199 @@ def zone_of(schedule: Schedule, shop_zone: str | None) -> tuple[str, tzinfo, str
     return name, find_zone(name), ""
 
 
-def plan(schedule: Schedule, now: datetime, *, shop_zone: str | None = None, unfinished: bool = False) -> Plan:
+def say_next(schedule: Schedule, moment: datetime, shop_zone: str | None) -> str:
+    """Return *moment* for people in the schedule's zone: ``Mon 30 Nov 2026 08:00 CET``."""
+    _, zone, _ = zone_of(schedule, shop_zone)
+    return f"{from_ms(to_ms(moment)).astimezone(zone):%a %d %b %Y %H:%M %Z}"
+
+
+# The mark of a cursor: with which rule and for which occurrence it was computed ---------------------------------------
+
+
+class Mark(NamedTuple):
+    """A schedule's `rule_hash` column, read; older versions wrote no key."""
+
+    digest: str
+    cursor: str
+    key: str
+
+
+def mark_of(rule: Recurrence | None, zone_name: str, upcoming: Occurrence | None) -> str:
+    """Return what stands beside a cursor: "hash of the rule:milliseconds:key"; the hash alone where nothing follows."""
+    digest = rule_hash(rule, zone_name)
+    return digest if upcoming is None else f"{digest}:{to_ms(upcoming.due_at)}:{upcoming.key}"
+
+
+def _read_mark(schedule: Schedule) -> Mark:
+    digest, _, rest = (schedule.rule_hash or "").partition(":")
+    cursor, _, key = rest.partition(":")
+    return Mark(digest, cursor, key)
+
+
+def _stale(schedule: Schedule, digest: str) -> bool:
+    """Whether the rule was edited while the cursor is still the one that we computed with the old rule."""
+    mark = _read_mark(schedule)
+    if not mark.digest or mark.digest == digest or schedule.next_due_at is None:
+        return False
+    return mark.cursor == str(to_ms(schedule.next_due_at))
+
+
+def _moved(schedule: Schedule, digest: str, zone: tzinfo) -> tuple[bool, datetime | None]:
+    """
+    Return whether new zone data moved the occurrence of the cursor that we computed, and where to.
+
+    None is a moment that the zone now leaves out.
+    """
+    mark, cursor = _read_mark(schedule), schedule.next_due_at
+    if cursor is None or mark.digest != digest or mark.cursor != str(to_ms(cursor)) or len(mark.key) != WALL_KEY:
+        return False, cursor
+    try:
+        now_at = resolve(datetime.fromisoformat(mark.key), zone)
+    except ValueError:
+        return False, cursor
+    return now_at != cursor, now_at
+
+
+def is_stale(schedule: Schedule, shop_zone: str | None) -> bool:
+    """Whether the cursor is one of ours, and rule or zone data have changed since it was computed."""
+    try:
+        name, zone, _ = zone_of(schedule, shop_zone)
+    except KeyError:
+        return False
+    digest = rule_hash(schedule.recurrence, name)
+    return _stale(schedule, digest) or _moved(schedule, digest, zone)[0]
+
+
+# Plan ---------------------------------------------------------------------------------------------------------------
+
+
+def plan(
+    schedule: Schedule,
+    now: datetime,
+    *,
+    shop_zone: str | None = None,
+    unfinished: bool = False,
+    pauses: Sequence[Pause] = (),
+) -> Plan:
     """
     Decide about one due schedule: which occurrences run, which are skipped and why, and what comes next.
 
-    *unfinished* says that the schedule's last run is not over (overlap). Raise KeyError for an unknown zone.
+    *unfinished* says that the schedule's last run is not over (overlap); *pauses* are the spans in which nothing runs
+    at all. Raise KeyError for an unknown zone.
     """
     name, zone, note = zone_of(schedule, shop_zone)
     rule = schedule.recurrence
     digest = rule_hash(rule, name)
     notes = (note,) if note else ()
-    cursor = schedule.next_due_at
-    if cursor is None or _stale(schedule, digest):
-        return _move(schedule, (), (), _following(rule, zone, now), digest, notes)
-    found, more = _due(rule, zone, cursor, now)
+    if schedule.next_due_at is None or _stale(schedule, digest):
+        return _move(schedule, name, (), (), _following(rule, zone, now), notes)
+    moved, cursor = _moved(schedule, digest, zone)
+    if cursor is None or (moved and cursor > now):
+        later = _following(rule, zone, now if cursor is None else cursor - MILLISECOND)
+        return _move(schedule, name, (), (), later, (*notes, "New zone data moved its next moment."))
+    found, upcoming = _due(rule, zone, cursor, now)
+    more = upcoming is not None and upcoming.due_at <= now
     if not found:
-        found, more = [Occurrence(key=f"at:{to_ms(cursor)}", due_at=cursor)], False
-    following = found[-1].due_at if more else now
-    runs, skipped = _choose(schedule, found, more, now, unfinished)
-    # Several wall times of one gap share a moment: behind a full batch, what shares its last moment comes again, and
-    # the ledger's unique key knows it.
-    upcoming = _following(rule, zone, following - timedelta(milliseconds=1) if more else following)
-    return _move(schedule, runs, skipped, upcoming, digest, notes)
+        found = [Occurrence(key=f"at:{to_ms(cursor)}", due_at=cursor)]
+    runs, skipped = _choose(schedule, found, more, now, unfinished, pauses)
+    return _move(schedule, name, _timed(schedule, runs, found, upcoming, now), skipped, upcoming, notes)
 
 
-def _stale(schedule: Schedule, digest: str) -> bool:
-    """Whether the rule was edited while the cursor is still the one that we computed with the old rule."""
-    known, _, cursor = (schedule.rule_hash or "").partition(":")
-    if not known or known == digest or schedule.next_due_at is None:
-        return False
-    return cursor == str(to_ms(schedule.next_due_at))
+def _following(rule: Recurrence | None, zone: tzinfo, after: datetime) -> Occurrence | None:
+    return None if rule is None else first_after(rule, zone, after)
 
 
-def is_stale(schedule: Schedule, shop_zone: str | None) -> bool:
-    """Whether the rule was edited while the cursor is still the one computed with the old rule."""
-    try:
-        name, _, _ = zone_of(schedule, shop_zone)
-    except KeyError:
-        return False
-    return _stale(schedule, rule_hash(schedule.recurrence, name))
+def _due(
+    rule: Recurrence | None, zone: tzinfo, cursor: datetime, now: datetime
+) -> tuple[list[Occurrence], Occurrence | None]:
+    """
+    Return the occurrences in [cursor, now], at most a batch, and the one that follows.
 
-
-def _due(rule: Recurrence | None, zone: tzinfo, cursor: datetime, now: datetime) -> tuple[list[Occurrence], bool]:
-    """Return the occurrences in [cursor, now], at most a batch, and whether more follow; none for a foreign cursor."""
+    None are found for a cursor that the rule does not produce; then what follows lies behind now.
+    """
     if rule is None:
-        return [], False
+        return [], None
     found: list[Occurrence] = []
-    for item in islice(occurrences(rule, zone, cursor - timedelta(milliseconds=1)), MOST_AT_ONCE + 1):
-        if item.due_at > now or (not found and item.due_at != cursor):
-            break
+    for item in occurrences(rule, zone, cursor - MILLISECOND):
+        if not found and item.due_at != cursor:
+            return [], item if item.due_at > now else first_after(rule, zone, now)
+        if item.due_at > now:
+            return found, item
+        if len(found) == MOST_AT_ONCE:
+            if item.due_at != found[-1].due_at:
+                return found, item
+            # Several wall times of one gap share a moment: what shares the batch's last one comes again, and the
+            # ledger's unique key knows it.
+            return found, next(one for one in found if one.due_at == item.due_at)
         found.append(item)
-    return found[:MOST_AT_ONCE], len(found) > MOST_AT_ONCE
-
-
-Skips = tuple[tuple[Occurrence, str], ...]
+    return found, None
 
 
 def _choose(
-    schedule: Schedule, found: list[Occurrence], more: bool, now: datetime, unfinished: bool
-) -> tuple[tuple[Occurrence, ...], Skips]:
-    if schedule.paused_at is not None:
-        return (), tuple((item, SkipReason.PAUSED.value) for item in found)
-    if schedule.overlap is Overlap.SKIP and unfinished:
-        return (), tuple((item, SkipReason.OVERLAPPED.value) for item in found)
-    if schedule.catch_up is CatchUp.ALL:
-        return tuple(found), ()
+    schedule: Schedule, found: list[Occurrence], more: bool, now: datetime, unfinished: bool, pauses: Sequence[Pause]
+) -> tuple[list[Occurrence], Skips]:
+    """Return which of the occurrences that are due run, and why each other one does not."""
+    reasons: dict[str, SkipReason] = {}
+    still = any(pause.holds(now) for pause in pauses) or schedule.paused_at is not None
+    window = timedelta(seconds=schedule.catch_up_window)
+    for item in found:
+        if still or any(pause.holds(item.due_at) for pause in pauses):
+            reasons[item.key] = SkipReason.PAUSED
+        elif schedule.overlap is Overlap.SKIP and unfinished:
+            reasons[item.key] = SkipReason.OVERLAPPED
+        elif window and now - item.due_at > max(window, GRACE):
+            reasons[item.key] = SkipReason.MISFIRED
+    left = [item for item in found if item.key not in reasons]
     if schedule.catch_up is CatchUp.LATEST:
-        latest = () if more else (found[-1],)
-        others = found if more else found[:-1]
-        return latest, tuple((item, SkipReason.COALESCED.value) for item in others)
-    on_time = [item for item in found if now - item.due_at <= GRACE][-1:]
-    missed = tuple((item, SkipReason.MISFIRED.value) for item in found if item not in on_time)
-    return tuple(on_time), missed
+        reasons |= {item.key: SkipReason.COALESCED for item in (left if more else left[:-1])}
+    elif schedule.catch_up is CatchUp.NONE:
+        on_time = [item for item in left if now - item.due_at <= GRACE][-1:]
+        reasons |= {item.key: SkipReason.MISFIRED for item in left if item not in on_time}
+    runs = [item for item in left if item.key not in reasons]
+    return runs, tuple((item, reasons[item.key].value) for item in found if item.key in reasons)
 
 
-def _following(rule: Recurrence | None, zone: tzinfo, after: datetime) -> datetime | None:
-    if rule is None:
-        return None
-    upcoming = first_after(rule, zone, after)
-    return None if upcoming is None else upcoming.due_at
+def _timed(
+    schedule: Schedule, runs: list[Occurrence], found: list[Occurrence], upcoming: Occurrence | None, now: datetime
+) -> tuple[Occurrence, ...]:
+    """Return *runs* with their jitter, and behind the others where they are caught up."""
+    # Runs of one plan keep their order, and so do the runs of a report that goes on where its last one ended.
+    late = any(now - item.due_at > GRACE for item in runs) and schedule.report.period != "since_last_success"
+    timed = [replace(item, behind=BEHIND) for item in runs] if late else runs
+    if not schedule.jitter:
+        return tuple(timed)
+    following = dict(zip((item.key for item in found), [*(item.due_at for item in found[1:]), None], strict=True))
+    following[found[-1].key] = upcoming.due_at if upcoming else None
+    return tuple(
+        replace(item, not_before=item.due_at + spread(schedule, item, following[item.key]))
+        if not item.key.startswith("at:")
+        else item
+        for item in timed
+    )
+
+
+def spread(schedule: Schedule, occurrence: Occurrence, following: datetime | None) -> timedelta:
+    """
+    Return the jitter of an occurrence, whole milliseconds: always the same for the same schedule and key.
+
+    It is below the schedule's jitter and never reaches the moment of the occurrence that follows.
+    """
+    most = timedelta(seconds=schedule.jitter)
+    if following is not None:
+        most = min(most, max(following - occurrence.due_at, timedelta(0)))
+    drawn = hashlib.sha256(f"{schedule.id}|{occurrence.key}".encode()).digest()[:8]
+    return timedelta(milliseconds=int.from_bytes(drawn) * (most // MILLISECOND) >> 64)
 
 
 def _move(
     schedule: Schedule,
+    zone_name: str,
     runs: tuple[Occurrence, ...],
     skipped: Skips,
-    upcoming: datetime | None,
-    digest: str,
+    upcoming: Occurrence | None,
     notes: tuple[str, ...],
 ) -> Plan:
     rule = schedule.recurrence
     over = rule is not None and rule.kind is RuleKind.ONCE and upcoming is None
-    mark = f"{digest}:{to_ms(upcoming)}" if upcoming is not None else digest
-    return Plan(schedule, runs, skipped, upcoming, over, mark, notes)
-
-
-def say_next(schedule: Schedule, moment: datetime, shop_zone: str | None) -> str:
-    """Return *moment* for people in the schedule's zone: ``Mon 30 Nov 2026 08:00 CET``."""
-    _, zone, _ = zone_of(schedule, shop_zone)
-    return f"{from_ms(to_ms(moment)).astimezone(zone):%a %d %b %Y %H:%M %Z}"
+    due_at = None if upcoming is None else upcoming.due_at
+    return Plan(schedule, runs, skipped, due_at, over, mark_of(rule, zone_name, upcoming), notes)

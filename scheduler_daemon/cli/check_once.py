@@ -17,7 +17,7 @@ from ..errors import AlreadyRunning, StoreError, UsageError
 from ..lib.clock import iso, monotonic, utc_now
 from ..lib.words import parse_length, plural
 from ..logs import say
-from ..model import Run, RunStatus
+from ..model import Pause, Run, RunStatus
 from ..snapshot import Observer, Tick
 from ..statefile import StateFile
 from ..store import SeenSchedule, Store
@@ -27,6 +27,7 @@ from .context import Context
 from .groups import example
 from .moments import say_moment, zone_or_utc
 from .output import echo_json, plain, table
+from .pause import paused
 from .progress import Progress
 from .run_lines import as_data, below, columns_of, done_of, line
 from .why.hints import HINTS
@@ -105,7 +106,7 @@ def _dry_run(app: App, only: Only, as_json: bool) -> int:
         for i in due
     ]
     if as_json:
-        echo_json("due", data, delivery_mode=app.mode)
+        echo_json("due", data, delivery_mode=app.mode, paused=app.store.pauses.current(now) is not None)
         return 0
     rows = []
     for item in due:
@@ -115,7 +116,9 @@ def _dry_run(app: App, only: Only, as_json: bool) -> int:
     if rows:
         table(["shop", "report", "due", ""], rows)
     held = " Delivery is on hold: check-once would run none of them." if app.mode == "hold" and due else ""
-    click.echo(f"{plural(len(due), 'report')} due; nothing was run.{held}")
+    pause = app.store.pauses.current(now)
+    still = f" {paused(pause)} check-once would skip them." if pause is not None and due else ""
+    click.echo(f"{plural(len(due), 'report')} due; nothing was run.{held}{still}")
     return 0
 
 
@@ -126,15 +129,18 @@ def _check(app: App, wake: threading.Event, only: Only, as_json: bool, seconds: 
     held = {shop: who for shop, who in app.store.leases.held_elsewhere().items() if only[0] in ("", shop)}
     app.heartbeat.start()
     done = True
-    if app.mode != "hold":
+    pause = app.store.pauses.current(now)
+    if app.mode != "hold" and pause is None:
         with Progress(app.config, app.threads) as progress:
             done = _wait(app, wake, only[0], until, progress)
     runs = app.store.history.runs(sorted(set(app.performer.ended)))
     _tell_owners(app)
-    _write_state(app, now)
+    _write_state(app, now, pause)
     unreadable = [item for item in found.unreadable if only[0] in ("", item.shop) and only[1] in ("", item.id)]
     code = _code(runs, bool(unreadable), done)
     _print(app, runs, held, unreadable, as_json, code)
+    if pause is not None and not as_json:
+        click.echo(f"{paused(pause)} Nothing was started. Next: scheduler resume")
     if done:
         app.close()
     return code
@@ -195,7 +201,7 @@ def _code(runs: list[Run], refused: bool, done: bool) -> int:
     return 1 if bad or refused else 0
 
 
-def _write_state(app: App, now: datetime) -> None:
+def _write_state(app: App, now: datetime, pause: Pause | None) -> None:
     """Write the state file with mode "once", unless a daemon holds it or it cannot be written (which is told)."""
     state = StateFile(app.config.state_file)
     try:
@@ -207,7 +213,7 @@ def _write_state(app: App, now: datetime) -> None:
         return
     try:
         observer = Observer("once", now, Counts(app.config, app.store))
-        tick = Tick(number=1, last_good_at=utc_now(), asked=Asked(app.mode, tuple(app.planner.aside)))
+        tick = Tick(number=1, last_good_at=utc_now(), asked=Asked(app.mode, tuple(app.planner.aside), paused=pause))
         observer.counts.take(utc_now(), tick.asked)
         state.write(observer.state(utc_now(), tick, [], app.config.daemon.workers))
     except OSError as error:
@@ -223,6 +229,7 @@ def _print(
     if as_json:
         facts: dict[str, Any] = {"held": held, "exit_code": code, "delivery_mode": app.mode}
         facts["unreadable"] = [_refused(item) for item in unreadable]
+        facts["paused"] = app.store.pauses.current(utc_now()) is not None
         echo_json("runs", [as_data(item) for item in done], **facts, database=app.store.target.shown)
         return
     columns = columns_of([(run.shop, run.name) for run in runs])

@@ -31,6 +31,8 @@ COMMANDS = {
     "reports": ("reports", "Add, list, edit, explain and run scheduled reports."),
     "history": ("history", "Look at what ran."),
     "notices": ("notices", "Look at what owners were told of trouble; mute it."),
+    "pause": ("pause", "Let everything rest, until a moment or until resume."),
+    "resume": ("pause", "Let everything go on after a pause."),
     "go-live": ("go_live", "Let reports leave, after showing what would."),
     "db": ("db", "Look at the database and upgrade it."),
     "config": ("config_commands", "Show and check the configuration."),

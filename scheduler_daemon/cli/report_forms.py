@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import click
@@ -14,17 +15,19 @@ from ..config import Config
 from ..errors import RunError, UsageError
 from ..lib.clock import to_ms, utc_now
 from ..lib.ids import new_ulid
+from ..lib.words import parse_length, say_length
 from ..model import CatchUp, Overlap, Recipient, Report, Schedule
 from ..period import PERIODS, check_period, find_period
 from ..prepare import check_report
-from ..recurrence import rule_hash, sentence
 from ..renderers import KINDS, open_renderer
+from ..rule_parts import read_weekday
+from ..rule_text import DAYS, sentence
 from ..sources import TYPES, open_source
 from ..sources.base import require_reach, require_scopes
 from ..spoken import read_words
 from ..store import Store
-from ..store.row_checks import check_zone
-from ..timetable import first_after, say_next, zone_of
+from ..store.row_checks import MOST, check_zone
+from ..timetable import first_after, mark_of, say_next, zone_of
 from .asking import can_ask, find_report, opened, read_domain, readable
 from .context import Context
 from .groups import Whole, example
@@ -36,7 +39,7 @@ MOST_NAME = 120
 OPTIONS = [
     click.option("--name", help="What people call it."),
     click.option("--type", "type_", help=f"Report type: {', '.join(TYPES)}."),
-    click.option("--every", help='When: "monday 08:00", "daily 07:30", "monthly 1 08:00", cron text.'),
+    click.option("--every", help='When: "monday 08:00", "daily 8:00 and 16:00", "last working day 17:00", cron text.'),
     click.option("--zone", help="Time zone; default is the shop's."),
     click.option("--period", help=f"What it is about: {', '.join(PERIODS)}."),
     click.option("--from", "from_", help="First day of a custom period."),
@@ -50,6 +53,9 @@ OPTIONS = [
     click.option("--folder/--no-folder", default=None, help="Into the configured folder too."),
     click.option("--owner", help="Who is told of trouble, and gets the answers."),
     click.option("--catch-up", type=click.Choice([item.value for item in CatchUp]), help="Missed occurrences."),
+    click.option("--catch-up-window", help='How old a missed occurrence may be to be caught up, like "12h"; 0s: any.'),
+    click.option("--jitter", help='Spread its runs over so long behind their moments, like "10m"; 0s: not at all.'),
+    click.option("--week-start", help="First day of its weeks, like sunday; default is that of [reports]."),
     click.option("--overlap", type=click.Choice([item.value for item in Overlap]), help="Overlapping occurrences."),
     click.option("--priority", type=Whole(0, 1000), help="Smaller runs first within a shop."),
 ]
@@ -182,6 +188,8 @@ def _apply(store: Store, config: Config, old: Schedule, given: dict[str, Any]) -
         recipients=_recipients(old, given),
         owner=parse_address(given["owner"]) if given["owner"] else old.owner,
         catch_up=CatchUp(given["catch_up"]) if given["catch_up"] else old.catch_up,
+        catch_up_window=_seconds("catch_up_window", given, old.catch_up_window),
+        jitter=_seconds("jitter", given, old.jitter),
         overlap=Overlap(given["overlap"]) if given["overlap"] else old.overlap,
         priority=given["priority"] if given["priority"] is not None else old.priority,
     )
@@ -189,7 +197,7 @@ def _apply(store: Store, config: Config, old: Schedule, given: dict[str, Any]) -
         message = "The report has nobody to deliver to, and there is no [folder]."
         hint = "Give --to name@example.com, or write the section [folder]: scheduler config example"
         raise UsageError(message, code="no_recipients", hint=hint)
-    return _with_cursor(store, made)
+    return _with_cursor(store, config, made)
 
 
 def _check_scopes(store: Store, shop: str, report: Report) -> None:
@@ -200,7 +208,7 @@ def _check_scopes(store: Store, shop: str, report: Report) -> None:
         raise UsageError(error.message, code=error.code, hint=error.hint) from None
 
 
-def _with_cursor(store: Store, made: Schedule) -> Schedule:
+def _with_cursor(store: Store, config: Config, made: Schedule) -> Schedule:
     """Return the schedule with its next moment; raise UsageError where there is none, or its period reaches too far."""
     shop = store.shops.find(made.shop)
     name, zone, _ = zone_of(made, shop.zone)
@@ -211,11 +219,11 @@ def _with_cursor(store: Store, made: Schedule) -> Schedule:
     if upcoming is None:
         raise UsageError(f"{sentence(rule)} lies in the past.", code="bad_recurrence", hint="Give a later moment.")
     try:
-        require_reach(find_period(made.report, upcoming.due_at, name).start, shop.scopes, upcoming.due_at)
+        period = find_period(made.report, upcoming.due_at, name, week_start=config.reports.first_day(made.shop))
+        require_reach(period.start, shop.scopes, upcoming.due_at)
     except RunError as error:
         raise UsageError(error.message, code=error.code, hint=error.hint) from None
-    mark = f"{rule_hash(rule, name)}:{to_ms(upcoming.due_at)}"
-    return replace(made, next_due_at=upcoming.due_at, rule_hash=mark)
+    return replace(made, next_due_at=upcoming.due_at, rule_hash=mark_of(rule, name, upcoming))
 
 
 def _check_name(name: str) -> None:
@@ -246,9 +254,30 @@ def _report(old: Report, given: dict[str, Any]) -> Report:
         period=given["period"] or old.period,
         period_from=given["from_"] or old.period_from,
         period_to=given["to_day"] or old.period_to,
+        week_start=old.week_start if given["week_start"] is None else _week_start(given["week_start"]),
         columns=columns,
         filters=filters,
     )
+
+
+def _week_start(text: str) -> str:
+    return DAYS[read_weekday(text)].lower() if text.strip() else ""
+
+
+def _seconds(name: str, given: dict[str, Any], old: float) -> float:
+    """Return the seconds of a length that was given, else what was; raise UsageError naming the option."""
+    if given[name] is None:
+        return old
+    option, most = f"--{name.replace('_', '-')}", MOST[name]
+    try:
+        seconds = parse_length(given[name]).total_seconds()
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"{option}: {error}.", hint=f"Write it like {option} 10m; 0s is none.") from None
+    if seconds > most:
+        raise UsageError(
+            f"{option} {given[name]} is more than {say_length(timedelta(seconds=most))}.", hint=f"Give {option} less."
+        )
+    return seconds
 
 
 def _value(text: str) -> Any:

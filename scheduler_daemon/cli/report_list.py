@@ -6,7 +6,8 @@ import click
 
 from ..channels.address import parse_address
 from ..lib.clock import iso, utc_now
-from ..recurrence import sentence
+from ..recurrence import to_json
+from ..rule_text import sentence
 from ..store import SeenSchedule, Store
 from .asking import find_report, known_shop, opened
 from .context import Context
@@ -122,7 +123,12 @@ def data(seen: SeenSchedule) -> dict[str, object]:
         "columns": [key for key, _ in report.columns],
         "filters": dict(report.filters),
         "when": sentence(schedule.recurrence),
+        "rule": to_json(schedule.recurrence) if schedule.recurrence else None,
         "zone": schedule.zone or seen.shop_zone,
+        "catch_up": schedule.catch_up.value,
+        "catch_up_window": schedule.catch_up_window,
+        "overlap": schedule.overlap.value,
+        "jitter": schedule.jitter,
         "recipients": [{"channel": r.channel, "address": r.address, "role": r.role} for r in schedule.recipients],
         "owner": schedule.owner or None,
         "last_run_at": iso(schedule.last_run_at) if schedule.last_run_at else None,

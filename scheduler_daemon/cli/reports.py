@@ -1,27 +1,27 @@
 """`scheduler reports`: schedules, looked at and changed."""
 
-from dataclasses import replace
-from itertools import islice
+from datetime import timedelta
 from typing import Any
 
 import click
 
-from ..errors import UsageError
-from ..lib.clock import iso, utc_now
+from ..app import delivery_mode
+from ..lib.clock import utc_now
 from ..lib.words import plural, say_length
 from ..model import Schedule
 from ..period import PERIODS
-from ..recurrence import sentence
+from ..rule_text import sentence
 from ..sources import TYPES, open_source
-from ..store import SeenSchedule
-from ..timetable import first_after, occurrences, zone_of
-from .asking import confirm, find_report, opened, readable
+from ..store import SeenSchedule, Store
+from ..tick import Planner
+from .asking import confirm, find_report, opened
 from .context import Context
-from .groups import Group, Whole, example
+from .groups import Group, example
 from .moments import say_moment, zone_or_utc
 from .output import echo_json, facts
 from .report_forms import add, edit
 from .report_list import data, list_reports, state
+from .report_next import show_next
 from .report_run import run_now
 from .report_why import why
 
@@ -31,7 +31,7 @@ def reports() -> None:
     """Add, list, edit, explain and run scheduled reports."""
 
 
-for command in (add, list_reports, why, run_now, edit):
+for command in (add, list_reports, why, show_next, run_now, edit):
     reports.add_command(command)
 
 
@@ -69,37 +69,15 @@ def _shown(seen: SeenSchedule) -> dict[str, object]:
         "filters": [f"{key}={value}" for key, value in report.filters.items()] or "none",
         "to": [f"{r.address}{'' if r.role == 'to' else f' ({r.role})'}" for r in schedule.recipients] or "the folder",
         "owner": schedule.owner or "none; notices.to is told of trouble",
-        "policies": f"catch-up {schedule.catch_up.value}, overlap {schedule.overlap.value}, "
-        f"priority {schedule.priority}",
+        "policies": ", ".join(_policies(schedule)),
     }
 
 
-@reports.command("next", epilog=example("reports next 'Weekly Sales' --count 12"))
-@click.argument("report")
-@click.option("--count", default=5, show_default=True, type=Whole(1, 1000), help="How many moments.")
-@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-@click.pass_obj
-def show_next(context: Context, report: str, count: int, as_json: bool) -> None:
-    """Show the next moments of REPORT, with local time and UTC offset."""
-    with opened(context) as store:
-        seen = find_report(store, report)
-    schedule = readable(seen)
-    if schedule.recurrence is None:
-        raise UsageError(
-            f"{seen.name} has no rule: the app sets its moments.",
-            code="bad_recurrence",
-            hint=f'Give it one: scheduler reports edit {seen.id} --every "monday 08:00"',
-        )
-    name, zone, _ = zone_of(schedule, seen.shop_zone)
-    now = utc_now()
-    found = list(islice(occurrences(schedule.recurrence, zone, now), count))
-    if as_json:
-        echo_json("next", [{"key": item.key, "due_at": iso(item.due_at)} for item in found])
-        return
-    click.echo(f"{sentence(schedule.recurrence)}, {name}{'' if found else ': it does not come due any more'}")
-    for item in found:
-        shown = f"{item.due_at.astimezone(zone):%a %d %b %Y %H:%M %Z (UTC%z)}"
-        click.echo(f"{shown}  in {say_length(item.due_at - now)}")
+def _policies(schedule: Schedule) -> list[str]:
+    window, jitter = timedelta(seconds=schedule.catch_up_window), timedelta(seconds=schedule.jitter)
+    catch_up = f"catch-up {schedule.catch_up.value}" + (f" up to {say_length(window)} back" if window else "")
+    said = [catch_up, f"overlap {schedule.overlap.value}", f"priority {schedule.priority}"]
+    return [*said, f"jitter {say_length(jitter)}"] if jitter else said
 
 
 @reports.command(epilog=example("reports pause 'Weekly Sales' --note 'until the sale is over'"))
@@ -121,19 +99,16 @@ def resume(context: Context, report: str) -> None:
     """Let REPORT go on; what was missed does not run."""
     with opened(context) as store:
         seen = find_report(store, report)
+        skip_what_was_paused(store, seen, delivery_mode(context.config(), store))
         done = store.schedules.resume(seen.id)
-        upcoming = _following(seen) if done else None
-        if upcoming is not None and seen.due_at and seen.due_at <= utc_now():
-            store.schedules.edit(upcoming, utc_now())
     click.echo(f"{'Resumed' if done else 'Was not paused:'} {seen.name}")
 
 
-def _following(seen: SeenSchedule) -> Schedule | None:
+def skip_what_was_paused(store: Store, seen: SeenSchedule, mode: str) -> None:
+    """Write down as skipped what came due in the pause of *seen* while no daemon looked: none of it runs afterwards."""
     schedule = seen.schedule
-    if schedule is None or schedule.recurrence is None:
-        return None
-    found = first_after(schedule.recurrence, zone_of(schedule, seen.shop_zone)[1], utc_now())
-    return replace(schedule, next_due_at=found.due_at if found else None)
+    if schedule is not None and schedule.paused_at is not None and schedule.active:
+        Planner(store, mode).queue_due(utc_now(), only=(seen.shop, seen.id))
 
 
 @reports.command(epilog=example("reports remove 'Weekly Sales'"))

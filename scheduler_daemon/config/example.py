@@ -45,6 +45,8 @@ def _toml(path: str, field: Any) -> str:
         return f'"{_length(value)}"'
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, dict):
+        return "{}"
     return str(value) if isinstance(value, (int, float)) else f'"{value}"'
 
 

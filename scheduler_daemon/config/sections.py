@@ -12,7 +12,9 @@ from ..channels.email import Options as EmailSection
 from ..channels.folder import Options as FolderSection
 from ..lib.options import Length, SecretText, Size
 from ..priority import read_ranks
-from ..recurrence import read_cron
+from ..rule_parts import read_cron
+
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 
 class Section(BaseModel):
@@ -104,6 +106,17 @@ class Notices(Section):
     def _can_be_split(cls, value: str) -> str:
         shlex.split(value)
         return value
+
+
+class Reports(Section):
+    """`[reports]`: what holds for reports that say nothing else."""
+
+    week_start: Weekday = Field("monday", description="First day of the week, for periods of weeks.")
+    week_start_of: dict[str, Weekday] = Field(default_factory=dict, description="The same for single shops, by domain.")
+
+    def first_day(self, shop: str) -> str:
+        """Return the first day of the week, by name, of reports of *shop* that have none of their own."""
+        return self.week_start_of.get(shop, self.week_start)
 
 
 class Database(Section):
@@ -198,6 +211,7 @@ class Config(Section):
     delivery: Delivery = Field(default_factory=Delivery)
     priority: Priority = Field(default_factory=Priority)
     notices: Notices = Field(default_factory=Notices)
+    reports: Reports = Field(default_factory=Reports)
     types: dict[str, str] = Field(
         default_factory=dict, description="The app's report types, each mapped to one of ours."
     )

@@ -1,8 +1,9 @@
 """Time zones, from the newer of the two sets of zone data at hand."""
 
 import zoneinfo
-from datetime import tzinfo
-from functools import cache
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import cache, lru_cache
 from pathlib import Path
 
 #: Where the system's data says its version (tz project: first line of tzdata.zi).
@@ -49,3 +50,62 @@ def zone_names() -> set[str]:
     """Return all IANA names that `find_zone` takes."""
     zone_data()
     return zoneinfo.available_timezones()
+
+
+# Clock changes ------------------------------------------------------------------------------------------------------
+
+DAY = timedelta(days=1)
+#: The last year in which clock changes are looked for: Python's dates end with 9999.
+LAST_YEAR = 9998
+
+
+def offset_at(zone: tzinfo, instant: datetime) -> timedelta:
+    """Return how far *zone* is ahead of UTC at *instant*."""
+    return instant.astimezone(zone).utcoffset() or timedelta(0)
+
+
+def stretches(zone: tzinfo, after: datetime) -> Iterator[tuple[datetime, datetime, timedelta]]:
+    """
+    Yield the stretches (begin, end, offset) of unchanging offset from *after* (UTC) on, half-open and without gap.
+
+    A stretch may end where nothing changes: at the end of a year.
+    """
+    begin, offset = after, offset_at(zone, after)
+    for year in range(after.year, LAST_YEAR):
+        for change, changed in changes(zone, year):
+            if change > begin:
+                yield begin, change, offset
+                begin, offset = change, changed
+        end = datetime(year + 1, 1, 1, tzinfo=UTC)
+        if end > begin:
+            yield begin, end, offset
+            begin = end
+
+
+@lru_cache(maxsize=4096)
+def changes(zone: tzinfo, year: int) -> tuple[tuple[datetime, timedelta], ...]:
+    """Return the clock changes of *zone* in a year (UTC): each instant, to the second, with the offset from then on."""
+    found = []
+    day = datetime(year, 1, 1, tzinfo=UTC)
+    offset = offset_at(zone, day - timedelta(seconds=1))
+    while day.year == year:
+        # Offsets are looked at day by day: no zone changes twice within one.
+        after = offset_at(zone, day + DAY - timedelta(seconds=1))
+        if after != offset:
+            found.append((change_between(zone, day - timedelta(seconds=1), day + DAY), after))
+            offset = after
+        day += DAY
+    return tuple(found)
+
+
+def change_between(zone: tzinfo, before: datetime, after: datetime) -> datetime:
+    """Return the first instant in (*before*, *after*] whose offset differs from *before*'s, to the second."""
+    offset = offset_at(zone, before)
+    low, high = int(before.timestamp()), int(after.timestamp()) + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        if offset_at(zone, datetime.fromtimestamp(middle, UTC)) == offset:
+            low = middle
+        else:
+            high = middle
+    return datetime.fromtimestamp(high, UTC)

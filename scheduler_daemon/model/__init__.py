@@ -13,6 +13,7 @@ from .report import (
     Row,
     Table,
 )
+from .rule import Recurrence, RuleKind
 from .run import (
     LONGEST_LEASE,
     Attempt,
@@ -29,10 +30,9 @@ from .schedule import (
     CatchUp,
     Occurrence,
     Overlap,
+    Pause,
     Plan,
     Recipient,
-    Recurrence,
-    RuleKind,
     Schedule,
     Trigger,
 )
@@ -58,6 +58,7 @@ __all__ = [
     "Occurrence",
     "Outcome",
     "Overlap",
+    "Pause",
     "Period",
     "Plan",
     "Receipt",

@@ -86,6 +86,8 @@ class Report:
     period_from: str | None = None
     #: Last day of a custom period (included), ISO date; None for others.
     period_to: str | None = None
+    #: First day of the week by name ("sunday"), for periods of weeks; empty is the shop's, else the setting's.
+    week_start: str = ""
     #: Chosen columns as (key, title or None), in order; empty means the type's default.
     columns: tuple[tuple[str, str | None], ...] = ()
     #: Filters, checked by the model of the report type.

@@ -1,4 +1,4 @@
-"""When and for whom: schedules, their recurrence, their occurrences."""
+"""When and for whom: schedules, their occurrences, their plans."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from .report import NOTHING, Report
+from .rule import Recurrence
 
 
 class Trigger(StrEnum):
@@ -38,43 +39,6 @@ class Overlap(StrEnum):
     QUEUE = "queue"
     #: It is skipped, with the reason `overlapped`.
     SKIP = "skip"
-
-
-class RuleKind(StrEnum):
-    """The kinds of recurrence."""
-
-    #: Every hour at a minute; an elapsed rule.
-    HOURLY = "hourly"
-    #: Each local day at a time.
-    DAILY = "daily"
-    #: Chosen days of the week at a time.
-    WEEKLY = "weekly"
-    #: A day of the month at a time; 29 to 31 clamp to the last day.
-    MONTHLY = "monthly"
-    #: Five-field cron text.
-    CRON = "cron"
-    #: One moment only, as local wall time.
-    ONCE = "once"
-
-
-@dataclass(frozen=True, slots=True)
-class Recurrence:
-    """The repeating part of a schedule, read in the schedule's zone."""
-
-    #: Which kind of rule this is; decides which other fields count.
-    kind: RuleKind
-    #: Local wall time "HH:MM" (daily, weekly, monthly).
-    time: str = "00:00"
-    #: Days of the week, 0 = Sunday to 6 = Saturday, sorted (weekly).
-    days: tuple[int, ...] = ()
-    #: Day of the month, 1 to 31 (monthly).
-    day: int = 1
-    #: Minute of the hour, 0 to 59 (hourly).
-    minute: int = 0
-    #: Five-field cron text (cron).
-    cron: str = ""
-    #: Local wall time "YYYY-MM-DDTHH:MM" (once).
-    at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +79,10 @@ class Schedule:
     last_run_at: datetime | None = None
     #: The policy for missed occurrences.
     catch_up: CatchUp = CatchUp.LATEST
+    #: How long ago a missed occurrence may lie to be caught up, seconds; 0 is no limit.
+    catch_up_window: float = 0.0
+    #: Runs are spread over this many seconds behind their moments, each always by the same; 0 is not at all.
+    jitter: float = 0.0
     #: The policy for overlapping occurrences.
     overlap: Overlap = Overlap.QUEUE
     #: Smaller runs first within a shop; 100 is ordinary.
@@ -127,7 +95,7 @@ class Schedule:
     paused_at: datetime | None = None
     #: Why it was paused.
     paused_reason: str = ""
-    #: Hash of the rule that the cursor was computed with; None before the first time.
+    #: What the cursor was computed with, "hash of the rule:milliseconds:key"; None before the first time.
     rule_hash: str | None = None
     #: Counts edits, for compare-and-set.
     version: int = 0
@@ -144,6 +112,26 @@ class Occurrence:
     key: str
     #: When it is due, UTC.
     due_at: datetime
+    #: From when it may start, UTC: behind *due_at* by the schedule's jitter; None is *due_at* itself.
+    not_before: datetime | None = None
+    #: What is added to the schedule's priority: what is caught up waits behind what is on time.
+    behind: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A span in which no schedule runs: what comes due in it is skipped."""
+
+    #: Since when, UTC.
+    since: datetime
+    #: Up to when, UTC, exclusive; None until somebody ends it.
+    until: datetime | None = None
+    #: Why.
+    note: str = ""
+
+    def holds(self, moment: datetime) -> bool:
+        """Whether *moment* lies in it."""
+        return self.since <= moment and (self.until is None or moment < self.until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +148,7 @@ class Plan:
     next_due_at: datetime | None = None
     #: Whether the schedule is over (a one-off that came due): its switch goes off.
     over: bool = False
-    #: Hash of the rule that *next_due_at* was computed with.
+    #: What *next_due_at* was computed with, as the schedule's.
     rule_hash: str | None = None
     #: Sentences for the log: an unknown zone, a clamp.
     notes: tuple[str, ...] = ()

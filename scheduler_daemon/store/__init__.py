@@ -23,6 +23,7 @@ from .mending import Mending
 from .moments import Style
 from .notebook import Notebook
 from .notices import Notices
+from .pauses import Pauses
 from .pruning import Pruning
 from .queueing import Queueing
 from .schedule_rows import SeenSchedule
@@ -84,6 +85,7 @@ class Store:
         self.mending = Mending(self.engine)
         self.pruning = Pruning(self.engine)
         self.notebook = Notebook(self.engine, self.holder)
+        self.pauses = Pauses(self.notebook)
 
     def _faces(self) -> Faces:
         """Return what the app sees; it has a `ReportHistory` of its own, or looks at our view of the ledger."""

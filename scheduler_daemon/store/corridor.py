@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import LeaseLost
 from ..lib.clock import to_ms
-from ..model import Delivery, Lease, Outcome, ReportFile, Run, RunStatus
+from ..model import Delivery, Lease, Outcome, ReportFile, Run, RunStatus, Trigger
 from .adopting import Adopting
 from .engine import Engine
 from .faces import Faces
@@ -71,6 +71,10 @@ UPDATE {ours}scheduler_run SET period_start = ?, period_end = ?, record_count = 
   sha256 = ?, spool_path = ?
 WHERE id = ? AND fence = ? AND status = 'running'"""
 
+#: "Since the last success" goes on where the period of the last scheduled run that succeeded ended: its due moment.
+MOVE_MARK = """
+UPDATE {ours}scheduler_schedule SET mark = ? WHERE schedule_id = ? AND (mark IS NULL OR mark < ?)"""
+
 ADD_DELIVERY = """
 INSERT INTO {ours}scheduler_delivery
   (id, run_id, channel, recipient, role, copy, "key", state, attempts, not_before, updated_at)
@@ -89,6 +93,7 @@ class Corridor:
         self._start_text, self._close_text, self._attempt_text = map(engine.text, (START, CLOSE_HELD, ATTEMPT))
         self._choose_text, self._take_text, self._show_text = map(engine.text, (CHOOSE, TAKE, SHOW))
         self._publish_text, self._delivery_text = map(engine.text, (PUBLISH, ADD_DELIVERY))
+        self._mark_text = engine.text(MOVE_MARK)
 
     def enter(self, lease: Lease, repeatable: Sequence[str]) -> tuple[list[tuple[str, RunStatus]], Run | None]:
         """
@@ -148,7 +153,8 @@ class Corridor:
         *also* writes in that commit what else follows (`Troubles`). Return the next run, or None. Raise LeaseLost where
         the run is no longer ours: nothing was written.
         """
-        if self.engine.kind != "postgres" or self.faces.has_table or also is not None:
+        at_once = self.engine.kind == "postgres" and not self.faces.has_table
+        if not at_once or also is not None or moves_mark(run, outcome):
             return self._finish_in_steps(lease, run, outcome, go_on, also)
         return self._finish_at_once(lease, run, outcome, go_on)
 
@@ -167,6 +173,9 @@ class Corridor:
             execute(self._attempt_text, attempt)
             if also is not None:
                 also(execute)
+            if moves_mark(run, outcome):
+                mark = str(to_ms(run.due_at))
+                execute(self._mark_text, (mark, run.schedule_id, mark))
             if faces.has_table:
                 if outcome.status.final:
                     faces.closed(execute, run.id, outcome.status)
@@ -220,6 +229,12 @@ class Corridor:
     def _hold(self, execute: Execute, lease: Lease) -> None:
         if not self.leases.holds(lease, execute):
             raise LeaseLost(f"The lease on {lease.shop} went to another holder.")
+
+
+def moves_mark(run: Run, outcome: Outcome) -> bool:
+    """Whether the schedule's mark moves: a scheduled run of a report since the last success went to everyone."""
+    wanted = run.report is not None and run.report.period == "since_last_success"
+    return wanted and run.trigger is Trigger.SCHEDULE and outcome.status is RunStatus.SUCCEEDED
 
 
 def close_values(outcome: Outcome) -> tuple[Any, ...]:

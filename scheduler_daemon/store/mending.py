@@ -13,8 +13,10 @@ AND shop IN (
   UNION ALL SELECT shop FROM {ours}scheduler_run WHERE status = 'running')"""
 
 #: Shortens waits that were written while a clock stood ahead: none may be farther away than its own cap (DESIGN 9).
+#: A run that was not tried yet and whose moment has come waits for its jitter, which is no retry's cap.
 SHORTEN = """
-UPDATE {ours}scheduler_run SET not_before = {now} + ? WHERE status = 'queued' AND not_before > {now} + ?"""
+UPDATE {ours}scheduler_run SET not_before = {now} + ? WHERE status = 'queued' AND not_before > {now} + ?
+AND (attempt > 0 OR due_at > {now} + ?)"""
 
 SHORTEN_DELIVERIES = """
 UPDATE {ours}scheduler_delivery SET not_before = {now} + ? WHERE state = 'pending' AND not_before > {now} + ?"""
@@ -53,7 +55,7 @@ class Mending:
         """Pull waits that are farther away than *cap* back to now + *cap*; return how many runs waited so."""
         wait = int(cap.total_seconds() * 1000)
         with self.engine.transaction():
-            found = self.engine.count(SHORTEN, (wait, wait))
+            found = self.engine.count(SHORTEN, (wait, wait, wait))
             if found:
                 self.engine.count(SHORTEN_DELIVERIES, (wait, wait))
                 self.engine.count(SHORTEN_SHOPS, (wait, wait))

@@ -19,7 +19,7 @@ VALUES = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 WIDTH = VALUES.count("?")
 
 SKIP_SENTENCES = {
-    SkipReason.MISFIRED: "It was missed, and the schedule does not catch up.",
+    SkipReason.MISFIRED: "It was missed, and the schedule does not catch up that far.",
     SkipReason.COALESCED: "A later occurrence ran in its place.",
     SkipReason.OVERLAPPED: "The schedule's last run was still unfinished.",
     SkipReason.PAUSED: "The schedule or its shop was paused.",
@@ -41,8 +41,18 @@ def run_values(
         zone=schedule.zone,
         deadline=schedule.deadline,
     )
-    identity = [new_ulid(at), schedule.id, schedule.shop, trigger.value, occurrence.key, due_at, due_at]
-    return [*identity, schedule.priority, status.value, reason, at, None if reason is None else at, asked, error]
+    not_before = to_ms(occurrence.not_before or occurrence.due_at)
+    identity = [new_ulid(at), schedule.id, schedule.shop, trigger.value, occurrence.key, due_at, not_before]
+    return [
+        *identity,
+        schedule.priority + occurrence.behind,
+        status.value,
+        reason,
+        at,
+        None if reason is None else at,
+        asked,
+        error,
+    ]
 
 
 def insert_runs(engine: Engine, values: Sequence[Any]) -> None:
@@ -74,7 +84,7 @@ def add_planned(engine: Engine, plans: Sequence[Plan], at: int) -> int:
         schedule = plan.schedule
         for occurrence in plan.to_run:
             values += run_values(schedule, occurrence, at, Trigger.SCHEDULE)
-            earliest = to_ms(occurrence.due_at)
+            earliest = to_ms(occurrence.not_before or occurrence.due_at)
             shops[schedule.shop] = min(earliest, shops.get(schedule.shop, earliest))
             count += 1
         for occurrence, reason in plan.skipped:

@@ -14,11 +14,14 @@ MOST_SHOWN = 200
 #: What of our options must be what, with the words for it.
 KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     **dict.fromkeys(("columns", "channels", "cc", "bcc"), (list, "a list")),
-    **dict.fromkeys(("format", "period", "from", "to", "owner", "catch_up", "overlap"), (str, "text")),
+    **dict.fromkeys(("format", "period", "from", "to", "owner", "catch_up", "overlap", "week_start"), (str, "text")),
+    **dict.fromkeys(("catch_up_window", "jitter"), ((int, float), "a number of seconds")),
     "format_options": (dict, "an object"),
     "priority": (int, "a whole number"),
     "deadline": ((int, float), "a number of seconds"),
 }
+#: The highest number of each: a window of ten years, a jitter of a day.
+MOST = {"priority": 1_000_000, "deadline": 7 * 86400, "catch_up_window": 3660 * 86400, "jitter": 86400}
 
 
 def check_options(options: Mapping[str, Any]) -> None:
@@ -27,7 +30,7 @@ def check_options(options: Mapping[str, Any]) -> None:
         value = options.get(name)
         if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
             raise bad(f"its option {name} {str(value)[:MOST_SHOWN]!r} is not {words}")
-    for name, most in (("priority", 1_000_000), ("deadline", 7 * 86400)):
+    for name, most in MOST.items():
         value = options.get(name)
         if value is not None and not 0 <= value <= most:
             raise bad(f"its option {name} {value} is not between 0 and {most:,}")

@@ -138,6 +138,8 @@ def report_to_json(report: Report) -> dict[str, Any]:
         data["from"] = report.period_from
     if report.period_to:
         data["to"] = report.period_to
+    if report.week_start:
+        data["week_start"] = report.week_start
     if report.columns:
         data["columns"] = [list(column) for column in report.columns]
     if report.filters:
@@ -156,6 +158,7 @@ def report_from_json(data: Mapping[str, Any]) -> Report:
         period=data.get("period", "yesterday"),
         period_from=data.get("from"),
         period_to=data.get("to"),
+        week_start=data.get("week_start", ""),
         columns=tuple((item[0], item[1]) for item in data.get("columns", ())),
         filters=data.get("filters", {}),
         format_options=data.get("format_options", {}),

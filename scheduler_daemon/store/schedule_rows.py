@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 KNOWN_OPTIONS = frozenset(
     {
         *("format", "period", "from", "to", "columns", "format_options"),
-        *("catch_up", "overlap", "priority", "owner", "deadline", "cc", "bcc", "channels"),
+        *("catch_up", "catch_up_window", "overlap", "jitter", "priority", "owner", "deadline", "week_start"),
+        *("cc", "bcc", "channels"),
     }
 )
 
@@ -117,6 +118,8 @@ def _schedule(row: Mapping[str, Any], due_at: datetime | None, types: Mapping[st
         next_due_at=due_at,
         last_run_at=_maybe(row["last_run_at"]),
         catch_up=CatchUp(options.get("catch_up", "latest")),
+        catch_up_window=float(options.get("catch_up_window") or 0.0),
+        jitter=float(options.get("jitter") or 0.0),
         overlap=Overlap(options.get("overlap", "queue")),
         priority=int(options.get("priority", 100)),
         owner=str(options.get("owner", "")),
@@ -152,6 +155,7 @@ def _report(row: Mapping[str, Any], options: Mapping[str, Any], types: Mapping[s
         period=str(period),
         period_from=options.get("from"),
         period_to=options.get("to"),
+        week_start=str(options.get("week_start") or ""),
         columns=tuple((str(key), title) for key, title in options.get("columns", ())),
         filters=filters,
         format_options=options.get("format_options", {}),

@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import recurrence
 from ..errors import UsageError
-from ..lib.clock import to_ms
+from ..lib.clock import from_ms, to_ms
 from ..model import Recurrence, RuleKind, RunStatus, Schedule, SkipReason
 from .engine import Engine
 from .moments import Style, encode
@@ -89,17 +89,14 @@ class Schedules:
         rule = schedule.recurrence or Recurrence(RuleKind.DAILY)
         app_types = {ours: app for app, ours in self.types.items()}
         mails = [item.address for item in schedule.recipients if item.channel == "email" and item.role == "to"]
-        fits = rule.kind is not RuleKind.WEEKLY or len(rule.days) == 1
+        columns = _columns(rule)
         filters = dict(schedule.report.filters)
         return {
             "shop": schedule.shop,
             "name": schedule.name,
             "report_type": app_types.get(schedule.report.type, schedule.report.type),
             "filters": json.dumps(filters, ensure_ascii=False) if filters else None,
-            "frequency": FREQUENCIES.get(rule.kind, "CUSTOM") if fits else "CUSTOM",
-            "day_of_week": rule.days[0] if rule.kind is RuleKind.WEEKLY and rule.days else None,
-            "day_of_month": rule.day if rule.kind is RuleKind.MONTHLY else None,
-            "time": f"00:{rule.minute:02}" if rule.kind is RuleKind.HOURLY else rule.time,
+            **columns,
             "timezone": schedule.zone,
             "recipients": json.dumps(mails, ensure_ascii=False),
             "is_active": schedule.active,
@@ -128,6 +125,11 @@ class Schedules:
         ours = self.ours
         query = ours.update(paused_at=None, paused_reason=None, failures=0)
         return self.engine.change(query.where(ours.schedule_id == schedule_id, ours.paused_at.is_null(False))) == 1
+
+    def mark(self, schedule_id: str) -> datetime | None:
+        """Return where the period of the last scheduled run that succeeded ended, UTC; None before the first."""
+        rows = self.engine.fetch(self.ours.select(self.ours.mark).where(self.ours.schedule_id == schedule_id))
+        return from_ms(int(rows[0][0])) if rows and rows[0][0] else None
 
     def switch(self, schedule_id: str, on: bool) -> None:
         """Turn the app's switch `isActive`."""
@@ -165,6 +167,17 @@ class Schedules:
         return self._read(with_cursor.order_by(self.app.next_run_at).limit(limit))
 
 
+def _columns(rule: Recurrence) -> dict[str, Any]:
+    """Return the app's columns for *rule*; its frequency is `CUSTOM` where they would mean something else."""
+    frequency = FREQUENCIES.get(rule.kind, "CUSTOM")
+    day_of_week = rule.days[0] if rule.kind is RuleKind.WEEKLY and rule.days else None
+    day_of_month = rule.day if rule.kind is RuleKind.MONTHLY else None
+    time = f"00:{rule.minute:02}" if rule.kind is RuleKind.HOURLY else rule.time
+    if recurrence.read_columns(frequency, day_of_week, day_of_month, time) != rule:
+        frequency = "CUSTOM"
+    return {"frequency": frequency, "day_of_week": day_of_week, "day_of_month": day_of_month, "time": time}
+
+
 def options_to_json(schedule: Schedule) -> dict[str, Any]:
     """Return what of *schedule* the app's table has no room for, without what stands at its default."""
     report = schedule.report
@@ -177,6 +190,9 @@ def options_to_json(schedule: Schedule) -> dict[str, Any]:
         "format_options": dict(report.format_options),
         "owner": schedule.owner,
         "deadline": schedule.deadline,
+        "catch_up_window": schedule.catch_up_window,
+        "jitter": schedule.jitter,
+        "week_start": report.week_start,
         "cc": [item.address for item in schedule.recipients if item.role == "cc"],
         "bcc": [item.address for item in schedule.recipients if item.role == "bcc"],
         "channels": [item.channel for item in schedule.recipients if item.channel != "email"],

@@ -17,6 +17,7 @@ from tests.benchmarks.measured import Row
 NAMES = {
     "drain": "runs per second of one process",
     "check": "a check over 1,000,000 schedules",
+    "plan": "planning 100,000 due schedules, and reports next of 10,000",
     "punctual": "from due moment to start, idle and under load",
     "calls": "2,000 runs of one HTTP call",
     "fetch": "100,000 orders page by page",

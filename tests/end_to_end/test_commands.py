@@ -109,6 +109,8 @@ JSON = {
     ("history", "list"): ([], "runs"),
     ("history", "show"): (["RUN"], "run"),
     ("notices", "list"): ([], "notices"),
+    ("pause",): (["--until", "1h"], "pause"),
+    ("resume",): ([], "pause"),
     ("db", "status"): ([], "database"),
     ("config", "show"): ([], "config"),
     ("config", "check"): ([], "config_check"),

@@ -5,12 +5,25 @@ The parts of the README that are made from the code, between ``<!-- name -->`` a
 """
 
 import re
+from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 
 from scheduler_daemon.config.example import example, markdown_table
 from scheduler_daemon.errors import CODES
-from scheduler_daemon.model import DeliveryState, NoticeKind, NoticeState, RunStatus, SkipReason
+from scheduler_daemon.lib.zones import changes, find_zone, offset_at
+from scheduler_daemon.model import (
+    DeliveryState,
+    NoticeKind,
+    NoticeState,
+    Recurrence,
+    RuleKind,
+    RunStatus,
+    SkipReason,
+)
+from scheduler_daemon.period import midnight
+from scheduler_daemon.timetable import occurrences
 
 ROOT = Path(__file__).parents[2]
 NOUNS = [ROOT / "scheduler_daemon" / "model" / name for name in ("run.py", "notice.py")]
@@ -42,9 +55,47 @@ def statuses_table() -> str:
     return "\n".join(lines)
 
 
+#: The zones of the table of clock changes, each with the daily times that its changes meet, forward and back.
+ZONES = (
+    ("America/New_York", "02:30", "01:30"),
+    ("Europe/Paris", "02:30", "02:30"),
+    ("America/Santiago", "00:30", "23:30"),
+    ("Australia/Lord_Howe", "02:15", "01:45"),
+)
+HOURLY = Recurrence(RuleKind.HOURLY)
+
+
+def clocks_table() -> str:
+    """Return the table of what a daily and an hourly report do on the days of 2026 on which clocks change."""
+    lines = [
+        "| zone | day | the clocks go | a daily report at | comes due | an hourly one |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, spring, autumn in ZONES:
+        zone = find_zone(name)
+        for change, after in changes(zone, 2026):
+            gain = after - offset_at(zone, change - timedelta(seconds=1))
+            way = "forward" if gain > timedelta(0) else "back"
+            how = f"{way} {int(abs(gain).total_seconds() // 60)} min"
+            lines.append(_night(name, change, how, spring if way == "forward" else autumn))
+    return "\n".join(lines)
+
+
+def _night(name: str, change: datetime, how: str, clock: str) -> str:
+    zone = find_zone(name)
+    day = change.astimezone(zone).date()
+    begin, end = midnight(day, zone), midnight(day + timedelta(days=1), zone)
+    before = begin - timedelta(seconds=1)
+    daily = Recurrence(RuleKind.DAILY, time=clock)
+    due = [item.due_at for item in islice(occurrences(daily, zone, before), 3) if item.due_at < end]
+    hourly = sum(item.due_at < end for item in islice(occurrences(HOURLY, zone, before), 30))
+    shown = ", ".join(f"{moment.astimezone(zone):%H:%M (UTC%z)}" for moment in due)
+    return f"| {name} | {day} | {how} | {clock} | {shown} | {hourly} times |"
+
+
 def blocks() -> dict[str, str]:
     """Return each made part by its name."""
-    return {"config": markdown_table(), "codes": codes_table(), "statuses": statuses_table()}
+    return {"config": markdown_table(), "codes": codes_table(), "statuses": statuses_table(), "clocks": clocks_table()}
 
 
 def between(text: str, mark: str) -> str:

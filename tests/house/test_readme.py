@@ -20,7 +20,10 @@ PACKAGE = ROOT / "scheduler_daemon"
 FLOORS = (
     ("lib",),
     ("model", "errors"),
-    ("recurrence",),
+    ("rule_text",),
+    ("rule_parts",),
+    ("walls",),
+    ("recurrence", "instants"),
     ("spoken",),
     ("timetable", "period", "retry", "tablefile", "priority"),
     (

@@ -297,3 +297,55 @@ def test_thousands_of_schedules_that_can_have_no_cursor_are_not_looked_at(store:
     assert planner.set_cursors(now()) == 0
     assert store.queueing.without_cursor() == []
     assert planner._settled == set()
+
+
+def test_the_mark_moves_with_a_scheduled_success_only_and_never_back(store: Store) -> None:
+    report = replace(make_schedule(store, name="Other").report, period="since_last_success")
+    made = make_schedule(store, name="Fresh", report=report, priority=1, options={})
+    queue_due(store)
+    assert store.schedules.mark(made.id) is None
+    (lease,) = store.leases.claim(8)
+    _, run = store.corridor.enter(lease, ())
+    assert run is not None
+    assert run.schedule_id == made.id
+    assert store.corridor.finish(lease, run, DONE, go_on=False) is None
+    assert store.schedules.mark(made.id) == run.due_at
+    seen = store.schedules.find(made.id).schedule
+    assert seen is not None
+    store.queueing.queue_by_hand(seen, "manual:x", now() - timedelta(seconds=1))
+    store.corridor.leave(lease)
+    (lease,) = store.leases.claim(8)
+    _, again = store.corridor.enter(lease, ())
+    while again is not None:
+        again = store.corridor.finish(lease, again, DONE, go_on=True)
+    assert store.schedules.mark(made.id) == run.due_at
+
+
+def test_a_wait_for_jitter_is_no_retry_and_is_not_shortened(store: Store) -> None:
+    made = make_schedule(store, jitter=7200.0)
+    moment = now()
+    (seen,) = store.queueing.due(moment)
+    assert seen.schedule is not None
+    later = moment + timedelta(hours=2)
+    plan = timetable.plan(seen.schedule, moment)
+    plan = replace(plan, to_run=(replace(plan.to_run[0], not_before=later),))
+    assert store.queueing.queue([(seen, plan)], moment) == 1
+    assert store.mending.shorten_waits(timedelta(minutes=30)) == 0
+    assert store.history.counts(moment)["retrying"] == 0
+    (run,) = store.history.last_of(made.id)
+    assert run.not_before == later
+    assert store.leases.next_work_at() == later
+
+
+def test_pauses_are_remembered_by_the_database(store: Store) -> None:
+    moment = now()
+    assert store.pauses.current(moment) is None
+    begun = store.pauses.begin(moment, moment + timedelta(hours=1), "moving")
+    assert store.pauses.current(moment + timedelta(minutes=59)) == begun
+    assert store.pauses.current(moment + timedelta(hours=1)) is None
+    longer = store.pauses.begin(moment + timedelta(minutes=10), None, "still moving")
+    assert (longer.since, longer.until) == (begun.since, None)
+    assert store.pauses.all() == (longer,)
+    assert store.pauses.end(moment + timedelta(hours=2)) == longer
+    assert store.pauses.end(moment + timedelta(hours=2)) is None
+    assert store.pauses.all()[0].until == moment + timedelta(hours=2)

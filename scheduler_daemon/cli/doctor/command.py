@@ -8,6 +8,7 @@ from ..groups import example
 from ..output import echo_json, fancy, plain
 from .database import (
     check_clock,
+    check_crowd,
     check_database,
     check_database_file,
     check_notices,
@@ -32,7 +33,7 @@ COLOURS = {OK: "green", WARNING: "yellow", PROBLEM: "red"}
 def all_checks(context: Context) -> tuple[Check, ...]:
     """Return every check, in the order in which they are told."""
     ground = (check_program, configuration(context), check_environment, check_zone_data)
-    rows = (check_reports, check_types, check_overdue, check_notices)
+    rows = (check_reports, check_types, check_overdue, check_crowd, check_notices)
     database = (check_database, check_database_file, check_clock)
     return (*ground, *database, check_folders, check_daemon, *rows, check_mail_server, check_tokens)
 

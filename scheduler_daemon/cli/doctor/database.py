@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ...app import delivery_mode, open_store
@@ -12,6 +13,7 @@ from ...lib.words import plural, say_length
 from ...sources import TYPES
 from ...store import schema
 from ...store.files import user_name
+from ..next_calendar import busiest, coming
 from ..output import short
 from .findings import MOST, OK, PROBLEM, WARNING, Finding, Patient, problem
 
@@ -19,6 +21,8 @@ from .findings import MOST, OK, PROBLEM, WARNING, Finding, Patient, problem
 SKEW_SEEN, SKEW_BAD = 2_000, 30_000
 #: Rows named one by one; the rest is counted.
 NAMED = 5
+#: More reports a worker than these in one minute are worth being spread.
+CROWD = 10
 #: A report that is due for longer was not taken.
 OVERDUE = 60.0
 
@@ -145,6 +149,20 @@ def check_overdue(patient: Patient) -> Iterator[Finding]:
     if late > OVERDUE and due is not None:
         told = f"a report is due since {say_length(utc_now() - due)} and not queued"
         yield Finding(PROBLEM, "overdue", told, "scheduler run, or by hand: scheduler check-once", "overdue")
+
+
+def check_crowd(patient: Patient) -> Iterator[Finding]:
+    """Look whether more reports fall into one minute of the coming day than the workers get through soon."""
+    if patient.config is None or patient.store is None:
+        return
+    workers = patient.config.daemon.workers
+    peak = busiest(coming(patient.rows(), utc_now()))
+    if peak is None or peak[1] <= CROWD * workers:
+        return
+    zone = datetime.now().astimezone().tzinfo or UTC
+    told = f"{peak[1]:,} reports fall into {peak[0].astimezone(zone):%a %H:%M %Z}, for {plural(workers, 'worker')}"
+    hint = "Spread them: scheduler reports edit REPORT --jitter 10m; look at the day: scheduler reports next --all"
+    yield Finding(WARNING, "crowd", told, hint)
 
 
 def check_notices(patient: Patient) -> Iterator[Finding]:

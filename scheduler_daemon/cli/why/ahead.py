@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from ...lib.words import plural, say_length
 from ...model import RuleKind, Schedule
-from ...recurrence import sentence
+from ...rule_text import sentence
 from ...sources import TYPES, open_source
 from ...sources.base import missing_scopes
 from .facts import Facts, Said
@@ -44,6 +44,11 @@ def _stops(facts: Facts, schedule: Schedule) -> Iterator[Said]:
     if facts.mode == "hold":
         text = "It will not run: delivery is on hold, nothing is queued or sent from this database."
         yield Said("held", text, "Look and let go: scheduler go-live")
+    if facts.pause is not None:
+        until = f" until {facts.at(facts.pause.until)}" if facts.pause.until else ""
+        note = f" ({facts.pause.note})" if facts.pause.note else ""
+        text = f"It will not run{until}: all reports are paused since {facts.at(facts.pause.since)}{note}"
+        yield Said("all_paused", f"{text}; what comes due is skipped.", "scheduler resume")
     if not schedule.active:
         yield _switched_off(facts, schedule)
     elif schedule.paused_at is not None:

@@ -14,7 +14,7 @@ from .hints import hint_for
 LATE = timedelta(minutes=5)
 
 SKIPPED = {
-    SkipReason.MISFIRED: "it was missed, and its catch-up is none",
+    SkipReason.MISFIRED: "it was missed, and its catch-up is none or does not reach that far",
     SkipReason.COALESCED: "several moments were missed, and the latest ran for all of them",
     SkipReason.OVERLAPPED: "its last run was still unfinished, and its overlap is skip",
     SkipReason.PAUSED: "it was paused",
@@ -147,9 +147,13 @@ def _next_try(facts: Facts, run: Run) -> str:
 
 def _waits(facts: Facts, run: Run) -> tuple[str, str, str]:
     """Return for what a queued run waits: a word, the end of a sentence, what to do."""
+    if facts.pause is not None:
+        return "waits_all_paused", "all reports are paused", "scheduler resume"
     if facts.seen.shop_paused is not None:
         hint = f"scheduler shops resume {run.shop}"
         return "waits_shop_paused", f"its shop is paused ({facts.seen.shop_paused})", hint
+    if not run.attempt and run.not_before > facts.now:
+        return "waits_jitter", f"its jitter lets it start {facts.clock(run.not_before)}", ""
     holder = facts.held.get(run.shop)
     if holder:
         return "waits_shop_busy", _busy(facts, run, holder), ""
@@ -191,7 +195,8 @@ def _late(facts: Facts, run: Run) -> str:
         return ""
     attempts = facts.store.history.attempts(run.id)
     first = attempts[0].started_at if attempts else run.started_at
-    if run.started_at - run.due_at < LATE:
+    asked = run.due_at if run.attempt > 1 else max(run.due_at, run.not_before)
+    if run.started_at - asked < LATE:
         return ""
     late = say_length(run.started_at - run.due_at)
     if first - run.due_at < LATE:

@@ -9,7 +9,7 @@ from ...app import delivery_mode
 from ...config import Config
 from ...errors import SchedulerError
 from ...lib.clock import utc_now
-from ...model import Run, Shop
+from ...model import Pause, Run, Shop
 from ...statefile import StateFile, Verdict, judge
 from ...store import SeenSchedule, Store
 from ..moments import say_clock, say_moment, zone_or_utc
@@ -62,6 +62,8 @@ class Facts:
     held: Mapping[str, str]
     #: The schedule's latest runs, newest first.
     runs: Sequence[Run]
+    #: The pause of everything that holds; None while there is none.
+    pause: Pause | None
     now: datetime
     zone: tzinfo
     zone_name: str
@@ -90,6 +92,7 @@ def gather(config: Config, store: Store, seen: SeenSchedule, runs: int = 5) -> F
         daemon=see_daemon(config, store.target.shown, now),
         held=store.leases.held_elsewhere([seen.shop]),
         runs=store.history.last_of(seen.id, runs),
+        pause=store.pauses.current(now),
         now=now,
         zone=zone_or_utc(named),
         zone_name=named,

@@ -1,0 +1,124 @@
+"""`scheduler reports next --all`: the coming day of every shop, hour by hour, so that the crowd at nine is seen."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+
+import click
+
+from ..lib.clock import iso, utc_now
+from ..lib.words import plural
+from ..model import Occurrence
+from ..store import SeenSchedule
+from ..store.row_checks import check_zone
+from ..timetable import occurrences, spread, zone_of
+from .asking import opened
+from .context import Context
+from .moments import zone_or_utc
+from .output import echo_json, fancy, plain, table
+
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+DAY = timedelta(days=1)
+#: Rows of the list; JSON has all.
+SHOWN = 100
+#: Columns of the longest bar.
+BAR = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """One run of the coming day."""
+
+    #: When it may start, UTC: its due moment, and its jitter.
+    at: datetime
+    seen: SeenSchedule
+    occurrence: Occurrence
+
+
+def coming(rows: Iterable[SeenSchedule], now: datetime, most: timedelta = DAY) -> list[Ahead]:
+    """Return what will run in (*now*, *now* + *most*], by moment; nothing of what is off, paused or unreadable."""
+    found = [item for seen in rows if seen.shop_paused is None for item in _of(seen, now, now + most)]
+    return sorted(found, key=lambda item: (item.at, item.seen.shop, item.seen.name))
+
+
+def _of(seen: SeenSchedule, now: datetime, until: datetime) -> Iterator[Ahead]:
+    schedule = seen.schedule
+    if schedule is None or not schedule.active or schedule.paused_at is not None or schedule.recurrence is None:
+        return
+    _, zone, _ = zone_of(schedule, seen.shop_zone)
+    upcoming = occurrences(schedule.recurrence, zone, now)
+    item = next(upcoming, None)
+    while item is not None and item.due_at <= until:
+        following = next(upcoming, None)
+        jitter = spread(schedule, item, following.due_at if following else None) if schedule.jitter else timedelta(0)
+        yield Ahead(item.due_at + jitter, seen, item)
+        item = following
+
+
+def busiest(found: Iterable[Ahead]) -> tuple[datetime, int] | None:
+    """Return the minute (UTC) in which the most may start, and how many do; None where nothing is ahead."""
+    counted = Counter(item.at.replace(second=0, microsecond=0) for item in found)
+    return min(counted.items(), key=lambda pair: (-pair[1], pair[0])) if counted else None
+
+
+def show_calendar(context: Context, zone_name: str, as_json: bool) -> None:
+    """Print the calendar of the coming day."""
+    if zone_name:
+        check_zone(zone_name)
+    zone = zone_or_utc(zone_name) if zone_name else datetime.now().astimezone().tzinfo or UTC
+    now = utc_now()
+    with opened(context) as store:
+        rows = store.schedules.all(limit=1_000_000)
+    found = coming(rows, now)
+    hours = _hours(found, now)
+    left_out = sum(item.schedule is None or not _runs(item) for item in rows)
+    if as_json:
+        data = [
+            {"at": iso(a.at), "due_at": iso(a.occurrence.due_at), "shop": a.seen.shop, "report": a.seen.name}
+            | {"schedule": a.seen.id, "key": a.occurrence.key}
+            for a in found
+        ]
+        told = [
+            {"hour": iso(hour), "runs": len(items), "busiest": _told(busiest(items))} for hour, items in hours.items()
+        ]
+        echo_json("calendar", data, hours=told, left_out=left_out)
+        return
+    _print(found, hours, zone, left_out)
+
+
+def _runs(seen: SeenSchedule) -> bool:
+    schedule = seen.schedule
+    return schedule is not None and schedule.active and schedule.paused_at is None and seen.shop_paused is None
+
+
+def _hours(found: Iterable[Ahead], now: datetime) -> dict[datetime, list[Ahead]]:
+    first = now.replace(minute=0, second=0, microsecond=0)
+    hours: dict[datetime, list[Ahead]] = {first + number * HOUR: [] for number in range(25)}
+    for item in found:
+        hours.setdefault(item.at.replace(minute=0, second=0, microsecond=0), []).append(item)
+    return hours
+
+
+def _told(found: tuple[datetime, int] | None) -> dict[str, object] | None:
+    return None if found is None else {"minute": iso(found[0]), "runs": found[1]}
+
+
+def _print(found: list[Ahead], hours: dict[datetime, list[Ahead]], zone: tzinfo, left_out: int) -> None:
+    longest = max((len(items) for items in hours.values()), default=0)
+    mark = "█" if fancy() else "#"
+    for hour, items in hours.items():
+        bar = mark * max(1, round(len(items) / longest * BAR)) if items else ""
+        peak = busiest(items)
+        most = f"  most at {peak[0].astimezone(zone):%H:%M}: {peak[1]}" if peak and peak[1] > 1 else ""
+        click.echo(f"{hour.astimezone(zone):%a %H:%M %Z}  {len(items):6,}  {bar}{most}".rstrip())
+    off = f"; {plural(left_out, 'schedule')} that are off, paused or unreadable left out" if left_out else ""
+    click.echo(f"{plural(len(found), 'run')} in the coming day{off}")
+    shown = [
+        (f"{item.at.astimezone(zone):%a %H:%M %Z}", item.seen.shop, plain(item.seen.name), item.seen.id)
+        for item in found[:SHOWN]
+    ]
+    if shown:
+        table(["when", "shop", "report", "id"], shown)
+    if len(found) > SHOWN:
+        click.echo(f"and {len(found) - SHOWN:,} more: scheduler reports next --all --json")

@@ -1,0 +1,134 @@
+"""The values inside a recurrence: times of day, days, dates, cron text; each read and refused by name."""
+
+import re
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any
+
+from .errors import UsageError
+from .lib.words import did_you_mean
+from .rule_text import DAYS, MONTHS, ORDINALS
+
+CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+HINT = (
+    'Write one like "monday 08:00", "daily 07:30 and 16:00", "every 2 weeks on friday at 9:00", "monthly 1 08:00", '
+    '"last working day 17:00", "hourly :15", "every 90 minutes", "once 2026-12-24 08:00" or five-field cron text.'
+)
+#: What may stand instead of a day of the month, besides the n-th weekday.
+SPECIAL_DAYS = ("last day", "first working day", "last working day")
+#: The numbers of ordinals, however they are written.
+ORDINAL_FORMS = {name: name for name in ORDINALS} | {
+    "1st": "first",
+    "2nd": "second",
+    "3rd": "third",
+    "4th": "fourth",
+    "5th": "fifth",
+}
+WEEKDAY = {name.lower(): number for number, name in enumerate(DAYS)}
+WEEKDAY |= {name[:3].lower(): number for number, name in enumerate(DAYS)}
+WEEKDAY |= {"tues": 2, "weds": 3, "thur": 4, "thurs": 4}
+MONTH = {name.lower(): number for number, name in enumerate(MONTHS, 1)}
+MONTH |= {name[:3].lower(): number for number, name in enumerate(MONTHS, 1)} | {"sept": 9}
+
+
+def bad(message: str, nearest: str = "") -> UsageError:
+    """Return the error for a recurrence that cannot be used; *nearest* is one that works, as it would be written."""
+    return UsageError(message, code="bad_recurrence", hint=f'The nearest that works: "{nearest}".' if nearest else HINT)
+
+
+def read_clock(text: str) -> str:
+    """Return *text* as "HH:MM"; raise UsageError where it is no time of day."""
+    found = CLOCK.fullmatch(text.strip())
+    if not found:
+        raise bad(f"{text!r} is not a time of day from 00:00 to 23:59.")
+    return f"{int(found[1]):02}:{found[2]}"
+
+
+def read_weekday(value: int | str) -> int:
+    """Return a day of the week as 0 (Sunday) to 6; 7 is Sunday too, and names are read."""
+    if isinstance(value, str) and value.strip().lower() in WEEKDAY:
+        return WEEKDAY[value.strip().lower()]
+    try:
+        number = int(value)
+    except ValueError:
+        raise bad(f"{value!r} is no day of the week.{did_you_mean(str(value).lower(), WEEKDAY)}") from None
+    if not 0 <= number <= 7:
+        raise bad(f"{number} is no day of the week; they go from 0 (Sunday) to 6 (Saturday).")
+    return number % 7
+
+
+def read_month_day(number: int) -> int:
+    """Return a day of the month from 1 to 31."""
+    if not 1 <= number <= 31:
+        raise bad(f"{number} is no day of the month; they go from 1 to 31.")
+    return number
+
+
+def read_month(value: int | str) -> int:
+    """Return a month as 1 to 12; names are read."""
+    if isinstance(value, str) and value.strip().lower() in MONTH:
+        return MONTH[value.strip().lower()]
+    try:
+        number = int(value)
+    except ValueError:
+        raise bad(f"{value!r} is no month.{did_you_mean(str(value).lower(), MONTH)}") from None
+    if not 1 <= number <= 12:
+        raise bad(f"{number} is no month; they go from 1 to 12.")
+    return number
+
+
+def read_on(text: str) -> str:
+    """Return which day of the month *text* means: "last day", "first working day", "second tuesday"."""
+    words = " ".join(text.lower().split())
+    first, _, rest = words.partition(" ")
+    ordinal = ORDINAL_FORMS.get(first, first)
+    name = "working day" if rest in ("workday", "business day", "weekday", "working day") else rest
+    if f"{ordinal} {name}" in SPECIAL_DAYS:
+        return f"{ordinal} {name}"
+    if ordinal in ORDINALS and rest in WEEKDAY:
+        return f"{ordinal} {DAYS[WEEKDAY[rest]].lower()}"
+    known = [*SPECIAL_DAYS, *(f"{number} {day.lower()}" for number in ORDINALS for day in DAYS)]
+    raise bad(f"{text!r} is no day of the month.{did_you_mean(words, known)}")
+
+
+def read_date(value: object) -> str:
+    """Return a local day as ISO text; raise UsageError."""
+    try:
+        return date.fromisoformat(str(value).strip()).isoformat()
+    except ValueError:
+        raise bad(f"{str(value)!r} is no day like 2026-12-24.") from None
+
+
+def read_wall_time(text: str) -> datetime:
+    """Return a one-off's local wall time, naive; raise UsageError."""
+    try:
+        moment = datetime.fromisoformat(text.replace(" ", "T"))
+    except ValueError:
+        raise bad(f"{text!r} is no date and time like 2026-12-24T08:00.") from None
+    if moment.tzinfo is not None:
+        raise bad(f"{text!r} names an offset; write the wall time, the schedule's zone says the rest.")
+    return moment.replace(second=0, microsecond=0)
+
+
+@lru_cache(10_000)
+def read_cron(text: str) -> Any:
+    """
+    Return five-field cron text as cronsim reads it: minutes, hours, months, and whether a day fits (`match_day`).
+
+    It reads the text only; what comes due the timetable decides. Six fields, which it would take for seconds first, are
+    refused. Raise UsageError.
+    """
+    from cronsim import CronSim, CronSimError
+
+    fields = text.split()
+    if len(fields) != 5:
+        raise bad(f"{text!r} has {len(fields)} fields; cron text has five (minute hour day month weekday).")
+    try:
+        return CronSim(text, datetime(2026, 1, 1))  # noqa: DTZ001 (any moment will do)
+    except CronSimError as error:
+        if fields[2].isdigit() and 29 < int(fields[2]) < 32 and "day-of-month" in str(error):
+            near = " ".join([*fields[:2], "L", *fields[3:]])
+            raise bad(f"{text!r} never comes due: no month of it has day {fields[2]}.", near) from None
+        raise bad(f"{text!r} cannot be read as cron text: {error}.") from None
+    except (IndexError, AssertionError, ValueError):
+        raise bad(f"{text!r} cannot be read as cron text.") from None

@@ -1,0 +1,127 @@
+"""
+A recurrence as a person would say it: ``Every 2 weeks on Friday at 09:00, until 2027-01-31``.
+
+Whatever is said here `spoken` reads back as the same rule.
+"""
+
+import re
+from collections.abc import Sequence
+
+from .model import Recurrence, RuleKind
+
+DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
+MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "last")
+WORKDAYS = (1, 2, 3, 4, 5)
+QUARTERS = (1, 4, 7, 10)
+
+
+def sentence(rule: Recurrence | None) -> str:
+    """Return *rule* in words, without zone: ``Every Monday at 08:00``."""
+    if rule is None:
+        return "At moments that the app sets"
+    bounds = f" from {rule.start}" if rule.start else ""
+    bounds += f" until {rule.end}" if rule.end else ""
+    said = f"{_core(rule)},{bounds}" if bounds else _core(rule)
+    return f"{said}, except {listed(rule.exclude)}" if rule.exclude else said
+
+
+def _core(rule: Recurrence) -> str:
+    if rule.kind is RuleKind.MINUTES:
+        return f"Every {_each(rule.every, 'minute')}"
+    if rule.kind is RuleKind.HOURLY:
+        return f"Every {_each(rule.every, 'hour')} at :{rule.minute:02}"
+    if rule.kind is RuleKind.ONCE:
+        return f"Once, on {rule.at.replace('T', ' at ')}"
+    if rule.kind is RuleKind.CRON:
+        return _cron(rule.cron)
+    return f"Every {_days(rule)} at {listed(rule.times)}"
+
+
+def _days(rule: Recurrence) -> str:
+    if rule.kind is RuleKind.DAILY:
+        return _each(rule.every, "day")
+    if rule.kind is RuleKind.WEEKLY:
+        if rule.every == 1:
+            return weekdays(rule.days)
+        which = "weekdays" if rule.days == WORKDAYS else weekdays(rule.days) if len(rule.days) < 7 else "every day"
+        return f"{_each(rule.every, 'week')} on {which}"
+    return _in_months(rule.months, rule)
+
+
+def _in_months(months: Sequence[int], rule: Recurrence) -> str:
+    clamp = " (or the month's last day)" if rule.day > 28 and not rule.on else ""
+    if len(months) == 1:
+        name = MONTHS[months[0] - 1]
+        if rule.on:
+            return f"year on the {titled(rule.on)} of {name}"
+        # A month that always has the day needs no clamp.
+        return f"year on {rule.day} {name}{clamp if months[0] == 2 else ''}"
+    which = f"the {titled(rule.on)}" if rule.on else f"day {rule.day}{clamp}"
+    if not months:
+        return f"month on {which}"
+    if tuple(months) == QUARTERS:
+        return f"quarter on {which}"
+    return f"{listed([MONTHS[number - 1] for number in months])} on {which}"
+
+
+def titled(on: str) -> str:
+    """Return "second tuesday" with the day's capital: ``second Tuesday``."""
+    first, _, rest = on.partition(" ")
+    return f"{first} {rest.capitalize()}" if rest.capitalize() in DAYS else on
+
+
+def weekdays(days: Sequence[int]) -> str:
+    """Return days of the week (0 = Sunday) in words: ``Monday and Friday``, ``weekday`` for all working days."""
+    if tuple(days) == WORKDAYS:
+        return "weekday"
+    if len(days) == 7:
+        return "day"
+    return listed([DAYS[day] for day in sorted(days, key=lambda day: (day - 1) % 7)])
+
+
+def listed(items: Sequence[str]) -> str:
+    """Return *items* as a list in words: ``08:00, 12:00 and 18:00``."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def _each(number: int, unit: str) -> str:
+    return unit if number == 1 else f"{number} {unit}s"
+
+
+# Cron text ----------------------------------------------------------------------------------------------------------
+
+
+def _cron(text: str) -> str:
+    """Return cron text in words where it is of a plain form, with the text itself beside; else the text alone."""
+    minute, hour, *days, weekday = text.split()
+    plain = ""
+    if re.fullmatch(r"\*(/[1-9]\d?)?", minute) and [hour, *days, weekday] == ["*"] * 4 and _even(minute, 60):
+        plain = _each(_step(minute), "minute")
+    elif minute.isdigit() and days == ["*", "*"]:
+        chosen = _cron_weekdays(weekday)
+        if re.fullmatch(r"\*(/[1-9]\d?)?", hour) and weekday == "*" and _even(hour, 24):
+            plain = f"{_each(_step(hour), 'hour')} at :{int(minute):02}"
+        elif hour.isdigit() and chosen:
+            plain = f"{weekdays(chosen)} at {int(hour):02}:{int(minute):02}"
+    return f"Every {plain} (cron {text})" if plain else f"By cron text '{text}'"
+
+
+def _step(field: str) -> int:
+    return int(field[2:] or 1)
+
+
+def _even(field: str, whole: int) -> bool:
+    return whole % _step(field) == 0
+
+
+def _cron_weekdays(field: str) -> tuple[int, ...]:
+    """Return the days of cron's last field where it is ``*``, a list of digits or one range; else none."""
+    if field == "*":
+        return tuple(range(7))
+    if re.fullmatch(r"[0-7]-[0-7]", field):
+        return tuple(sorted({day % 7 for day in range(int(field[0]), int(field[2]) + 1)}))
+    return tuple(sorted({int(day) % 7 for day in field.split(",")})) if re.fullmatch(r"[0-7](,[0-7])*", field) else ()

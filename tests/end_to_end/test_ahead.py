@@ -1,0 +1,221 @@
+"""The moments ahead and the pause of everything, at the command line."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from scheduler_daemon.model import Recurrence, Report, RuleKind, RunStatus
+from scheduler_daemon.spoken import read_words
+from tests.end_to_end.desk import Desk, bare, desk, shop
+from tests.making import SHOP, make_schedule, now
+
+__all__ = ["bare", "desk", "shop"]
+
+
+def ask(desk: Desk, *lines: dict[str, Any] | str) -> list[dict[str, Any]]:
+    """Return the answers of `reports next --json -`."""
+    text = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines)
+    done = desk.type("reports", "next", "--json", "-", stdin=text)
+    assert done.code == 0, done
+    return [json.loads(line) for line in done.out.splitlines()]
+
+
+def test_rules_on_standard_input_are_answered_line_by_line(desk: Desk) -> None:
+    at = {"zone": "America/New_York", "from": "2026-03-07T12:00:00Z", "count": 2}
+    answers = ask(
+        desk,
+        {"id": 7, "cron": "30 2 * * *", **at},
+        {"every": "daily at 2:30", **at},
+        {"frequency": "DAILY", "time": "02:30", **at},
+        {"rule": {"kind": "daily", "time": "02:30"}, **at},
+    )
+    wanted = [("2026-03-08T02:30", "2026-03-08T07:00:00.000Z"), ("2026-03-09T02:30", "2026-03-09T06:30:00.000Z")]
+    assert all([(item["key"], item["due_at"]) for item in answer["next"]] == wanted for answer in answers)
+    assert [answer.get("id") for answer in answers] == [7, None, None, None]
+    assert answers[0]["next"][0]["local"] == "2026-03-08T03:00:00-04:00"
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "what"),
+    [
+        ("x", "usage", "is not JSON"),
+        ("[]", "usage", "no JSON object"),
+        ({"cron": "* * *"}, "bad_recurrence", "has 3 fields"),
+        ({"cron": "0 9 31 2 *"}, "bad_recurrence", "never comes due"),
+        ({"every": "monday 8", "zone": "Mars/Base"}, "bad_recurrence", "is not understood"),
+        ({"every": "monday 8:00", "zone": "Mars/Base"}, "unknown_zone", "no time zone"),
+        ({"every": "monday 8:00", "from": "soon"}, "usage", "no moment"),
+        ({"every": "monday 8:00", "count": 0}, "usage", "count 0"),
+        ({"every": "monday 8:00", "cron": "* * * * *"}, "usage", "needs one of"),
+        ({"zone": "UTC"}, "usage", "needs one of"),
+        ({"frequency": "CUSTOM"}, "bad_recurrence", "needs a rule"),
+        ({"frequency": "WEEKLY", "dayOfWeek": "x"}, "bad_recurrence", "no whole number"),
+        ({"rule": {"kind": "minutes", "every": 0}}, "bad_recurrence", "never comes due"),
+        ({"evry": "monday 8:00"}, "usage", "'evry' is not understood"),
+    ],
+)
+def test_a_line_that_cannot_be_answered_says_why_and_the_others_go_on(
+    line: Any, code: str, what: str, desk: Desk
+) -> None:
+    good = {"cron": "0 9 * * 1", "from": "2026-11-23T00:00:00Z", "count": 1}
+    first, second = ask(desk, line, good)
+    assert (first["error"]["code"], what in first["error"]["message"]) == (code, True), first
+    assert second["next"][0]["key"] == "2026-11-23T09:00"
+
+
+def test_the_next_moments_of_a_report_say_each_clock_change(desk: Desk) -> None:
+    with desk.store() as store:
+        make_schedule(store, name="Weekly Sales", recurrence=read_words("monday 8:00"), zone="Europe/Paris")
+    done = desk.type("reports", "next", "weekly-sales", "-n", "60")
+    assert done.out.splitlines()[0] == "Every Monday at 08:00, Europe/Paris"
+    told = [line for line in done.out.splitlines() if line.startswith("-- ")]
+    assert 2 <= len(told) <= 3
+    assert any("the clocks go forward by 1 h, to 03:00 CEST (UTC+0200)" in line for line in told)
+    data = desk.type("reports", "next", "weekly-sales", "-n", "60", "--json")
+    assert sum(len(item["clock_changes"]) for item in data.data) == len(told)
+    assert data.json["rule"] == "Every Monday at 08:00"
+
+
+def test_the_calendar_of_the_coming_day_shows_the_crowd(desk: Desk) -> None:
+    soon = now() + timedelta(hours=2)
+    clock = f"{soon:%H:%M}"
+    with desk.store() as store:
+        for number in range(12):
+            make_schedule(store, name=f"R{number}", recurrence=Recurrence(RuleKind.DAILY, time=clock), zone="UTC")
+        paused = make_schedule(store, name="Resting", recurrence=Recurrence(RuleKind.DAILY, time=clock), zone="UTC")
+        store.schedules.pause(paused.id, "x", now())
+    done = desk.type("reports", "next", "--all", "--zone", "UTC")
+    assert f"most at {clock}: 12" in done.out
+    assert "12 runs in the coming day; 1 schedule that are off, paused or unreadable left out" in done.out
+    data = desk.type("reports", "next", "--all", "--json")
+    assert (len(data.data), {item["shop"] for item in data.data}) == (12, {SHOP})
+    assert sum(hour["runs"] for hour in data.json["hours"]) == 12
+    assert max(hour["busiest"]["runs"] for hour in data.json["hours"] if hour["busiest"]) == 12
+
+
+def test_doctor_proposes_jitter_for_a_crowd(desk: Desk) -> None:
+    desk.set(daemon__workers="1")
+    clock = f"{now() + timedelta(hours=2):%H:%M}"
+    with desk.store() as store:
+        made = [
+            make_schedule(store, name=f"R{n}", recurrence=Recurrence(RuleKind.DAILY, time=clock), zone="UTC")
+            for n in range(11)
+        ]
+    found = [item for item in desk.type("doctor", "--no-network", "--json").data if item["check"] == "crowd"]
+    assert [(item["level"], "11 reports fall into" in item["message"]) for item in found] == [("warning", True)]
+    assert "--jitter" in found[0]["hint"]
+    for one in made:
+        assert desk.type("reports", "edit", one.id, "--jitter", "20m").code == 0
+    assert not [item for item in desk.type("doctor", "--no-network", "--json").data if item["check"] == "crowd"]
+
+
+def test_policies_are_set_shown_and_taken_back(desk: Desk) -> None:
+    with desk.store() as store:
+        make_schedule(store, name="Weekly Sales")
+    words = ("--catch-up-window", "12h", "--jitter", "10m", "--week-start", "Sunday")
+    assert desk.type("reports", "edit", "weekly-sales", *words).code == 0
+    assert (
+        "catch-up latest up to 12 h back, overlap queue, priority 100, jitter 10 min"
+        in desk.type("reports", "show", "weekly-sales").out
+    )
+    with desk.store() as store:
+        seen = store.schedules.find("Weekly Sales").schedule
+        assert seen is not None
+        assert (seen.catch_up_window, seen.jitter, seen.report.week_start) == (43200.0, 600.0, "sunday")
+    assert desk.type("reports", "edit", "weekly-sales", "--jitter", "0s").code == 0
+    shown = desk.type("reports", "show", "weekly-sales", "--json").data
+    assert (shown["jitter"], shown["rule"]) == (0.0, {"kind": "daily", "time": "08:00"})
+
+
+# A pause of everything ----------------------------------------------------------------------------------------------
+
+
+def test_a_pause_of_everything_is_said_everywhere_and_skips_what_comes_due(desk: Desk) -> None:
+    with desk.store() as store:
+        made = make_schedule(store, name="Weekly Sales", next_due_at=now() + timedelta(hours=1))
+        other = make_schedule(store, name="Resting")
+        store.schedules.pause(other.id, "by hand", now())
+    done = desk.type("pause", "--until", "2h", "--note", "moving house")
+    assert done.out.startswith("All reports are paused until ")
+    assert "(moving house), in 2 h" in done.out
+    due = now() - timedelta(seconds=1)
+    with desk.store() as store:
+        seen = store.schedules.find(made.id).schedule
+        assert seen is not None
+        store.engine.write('UPDATE {app}"ReportSchedule" SET "nextRunAt" = ?', (int(due.timestamp() * 1000),))
+    assert "check-once would skip them" in desk.type("check-once", "--dry-run").out
+    checked = desk.type("check-once")
+    assert (checked.code, "All reports are paused until" in checked.out) == (0, True)
+    with desk.store() as store:
+        assert {(run.name, run.status, run.reason) for run in store.history.latest()} == {
+            ("Weekly Sales", RunStatus.SKIPPED, "paused"),
+            ("Resting", RunStatus.SKIPPED, "paused"),
+        }
+    said = {item["code"]: item for item in desk.type("reports", "why", "weekly-sales", "--json").data}
+    assert "all reports are paused since" in said["all_paused"]["text"]
+    state = desk.type("status", "--json").json
+    assert (state["paused"]["note"], state["status"]) == ("moving house", "WARNING")
+    assert {problem["code"] for problem in state["problems"]} >= {"paused"}
+    assert desk.type("resume").out.startswith("Resumed")
+    assert desk.type("resume").out == "Was not paused.\n"
+    with desk.store() as store:
+        resting = store.schedules.find(other.id).schedule
+        assert resting is not None
+        assert resting.paused_at is not None
+
+
+def test_what_is_queued_waits_for_the_end_of_the_pause(desk: Desk) -> None:
+    with desk.store() as store:
+        made = make_schedule(store, name="Weekly Sales")
+        store.queueing.queue_by_hand(made, "manual:x", now())
+    desk.type("pause", "--until", f"{datetime.now(UTC) + timedelta(days=2):%Y-%m-%d %H:%M}", "--zone", "Asia/Tokyo")
+    desk.type("check-once")
+    with desk.store() as store:
+        assert {run.status for run in store.history.latest() if run.occurrence_key == "manual:x"} == {RunStatus.QUEUED}
+    desk.type("resume")
+    desk.type("check-once")
+    with desk.store() as store:
+        (run,) = [run for run in store.history.latest() if run.occurrence_key == "manual:x"]
+        assert run.status is RunStatus.SUCCEEDED, run
+
+
+def test_resuming_a_report_writes_down_what_came_due_while_no_daemon_looked(desk: Desk) -> None:
+    with desk.store() as store:
+        made = make_schedule(
+            store, name="Weekly Sales", recurrence=Recurrence(RuleKind.HOURLY), next_due_at=last_hour(3), zone="UTC"
+        )
+        store.schedules.pause(made.id, "x", now())
+    assert desk.type("reports", "resume", "weekly-sales").code == 0
+    with desk.store() as store:
+        assert [run.reason for run in store.history.latest()] == ["paused"] * 4
+        cursor = store.schedules.find(made.id).due_at
+        assert cursor is not None
+        assert cursor > now()
+
+
+def last_hour(back: int) -> datetime:
+    return now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=back)
+
+
+def test_a_report_since_the_last_success_goes_on_where_it_ended(desk: Desk) -> None:
+    first = last_hour(2)
+    with desk.store() as store:
+        report = Report("orders", "Fresh", "csv", "since_last_success")
+        rule = Recurrence(RuleKind.HOURLY)
+        made = make_schedule(store, name="Fresh", report=report, recurrence=rule, next_due_at=first, zone="UTC")
+        store.engine.write("UPDATE {ours}scheduler_schedule SET options = json_set(options, '$.catch_up', 'all')")
+    assert desk.type("check-once").code == 0
+    with desk.store() as store:
+        runs = sorted(store.history.latest(), key=lambda run: run.due_at)
+        assert [run.status for run in runs] == [RunStatus.SUCCEEDED] * 3
+        assert [(run.period_start, run.period_end) for run in runs] == [
+            (first - timedelta(days=1), first),
+            (first, first + timedelta(hours=1)),
+            (first + timedelta(hours=1), first + timedelta(hours=2)),
+        ]
+        assert store.schedules.mark(made.id) == first + timedelta(hours=2)
+    assert desk.type("reports", "run", "fresh").code == 0
+    with desk.store() as store:
+        assert store.schedules.mark(made.id) == first + timedelta(hours=2)

@@ -1,0 +1,181 @@
+"""
+Rows = occurrences, through the real Planner on SQLite: random rules, outages, pauses, edits and clock steps.
+
+The daemon's looks are played at moments of our own. What the rule asked for while the schedule had it (from the oracle)
+must stand in the ledger, each exactly once, whatever happened in between; and nothing else may.
+"""
+
+import secrets
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from scheduler_daemon.lib.zones import find_zone
+from scheduler_daemon.model import CatchUp, Recurrence, Report, RuleKind, RunStatus, Schedule
+from scheduler_daemon.store import Store
+from scheduler_daemon.tick import ZONE_DATA, Planner
+from scheduler_daemon.timetable import first_after, mark_of
+from tests.conftest import open_test_store
+from tests.unit.calendars import ODD, moments, oracle
+
+RULES = (
+    Recurrence(RuleKind.DAILY, time="00:30", also=("02:15", "12:00")),
+    Recurrence(RuleKind.HOURLY, minute=10),
+    Recurrence(RuleKind.MINUTES, every=50),
+    Recurrence(RuleKind.CRON, cron="*/20 1-2 * * *"),
+    Recurrence(RuleKind.CRON, cron="30 */3 * * *"),
+    Recurrence(RuleKind.WEEKLY, time="23:45", days=(0, 2, 6)),
+)
+#: What happens, with how many minutes pass before it.
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["look", "look", "look", "back", "pause", "resume", "pause all", "resume all", "edit"]),
+        st.integers(1, 60) | st.integers(60, 1500),
+        st.sampled_from(RULES),
+    ),
+    min_size=4,
+    max_size=12,
+)
+
+
+def add(store: Store, rule: Recurrence, zone: str, now: datetime, policy: CatchUp) -> Schedule:
+    name = f"rs_{secrets.token_hex(6)}"
+    made = Schedule(name, "test.myshopify.com", name, Report("orders", name), rule, zone, (), catch_up=policy)
+    made = with_cursor(made, now)
+    store.schedules.add(made, now)
+    return made
+
+
+def with_cursor(made: Schedule, now: datetime) -> Schedule:
+    """Return it as `reports add` and `edit` do: planned from now on."""
+    assert made.recurrence is not None
+    upcoming = first_after(made.recurrence, find_zone(made.zone), now)
+    cursor = upcoming.due_at if upcoming else None
+    return replace(made, next_due_at=cursor, rule_hash=mark_of(made.recurrence, made.zone, upcoming))
+
+
+class Play:
+    """One schedule, one clock, and what the oracle says must stand in the ledger."""
+
+    def __init__(self, store: Store, rule: Recurrence, zone: str, now: datetime, policy: CatchUp) -> None:
+        self.store, self.now, self.rule, self.zone = store, now, rule, zone
+        self.id = add(store, rule, zone, now, policy).id
+        self.since = now
+        self.planner = Planner(store, "live")
+        self.wanted: list[str] = []
+
+    def settle(self) -> None:
+        """Look, and take what the rule asked for since the last edit into what must stand in the ledger."""
+        self.planner.check(self.now)
+        zone = find_zone(self.zone)
+        self.wanted += [key for key, _ in oracle(self.rule, zone, self.since, self.now)]
+        self.since = self.now
+
+    def take(self, what: str, minutes: int, rule: Recurrence) -> None:
+        """Let *minutes* pass, then let it happen."""
+        self.now += timedelta(minutes=minutes)
+        if what == "look":
+            self.planner.queue_due(self.now)
+        elif what == "back":
+            self.planner.queue_due(self.now - timedelta(hours=2))  # a clock that stood two hours behind
+        elif what == "pause":
+            self.store.schedules.pause(self.id, "x", self.now)
+        elif what == "resume":
+            self.planner.queue_due(self.now)  # as the command does
+            self.store.schedules.resume(self.id)
+        elif what == "pause all":
+            self.store.pauses.begin(self.now, self.now + timedelta(hours=5), "x")
+        elif what == "resume all":
+            self.store.pauses.end(self.now)
+        else:
+            self.settle()
+            seen = self.store.schedules.find(self.id).schedule
+            assert seen is not None
+            self.rule = rule
+            self.store.schedules.edit(with_cursor(replace(seen, recurrence=rule), self.now), self.now)
+
+    def rows(self) -> Counter[str]:
+        found = self.store.engine.read(
+            "SELECT occurrence_key FROM {ours}scheduler_run WHERE schedule_id = ?", (self.id,)
+        )
+        return Counter(str(row[0]) for row in found)
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Return one database for all examples: each example has a schedule of its own."""
+    path: Path = tmp_path_factory.mktemp("conservation") / "scheduler.db"
+    with open_test_store(f"sqlite:///{path}") as store:
+        yield store
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rule=st.sampled_from(RULES),
+    zone=st.sampled_from(ODD),
+    now=moments(),
+    policy=st.sampled_from(list(CatchUp)),
+    story=steps,
+)
+def test_rows_are_occurrences_whatever_happens(
+    lasting: Store, rule: Recurrence, zone: str, now: datetime, policy: CatchUp, story: list[Any]
+) -> None:
+    lasting.notebook.remember("pauses", "")
+    lasting.engine.write('DELETE FROM {app}"ReportSchedule"')
+    play = Play(lasting, rule, zone, now.replace(second=0, microsecond=0), policy)
+    for what, minutes, other in story:
+        play.take(what, minutes, other)
+    play.settle()
+    assert play.rows() == Counter(set(play.wanted))
+
+
+def test_resuming_does_not_flood(lasting: Store) -> None:
+    lasting.notebook.remember("pauses", "")
+    lasting.engine.write('DELETE FROM {app}"ReportSchedule"')
+    now = datetime(2026, 11, 23, 8, 0, 30, tzinfo=UTC)
+    play = Play(lasting, RULES[1], "Europe/Paris", now, CatchUp.ALL)
+    lasting.pauses.begin(now, None, "moving")
+    play.now = now + timedelta(days=3)  # no daemon looked meanwhile
+    lasting.pauses.end(play.now)
+    assert play.planner.queue_due(play.now).queued == 0
+    reasons = {run.reason for run in lasting.history.last_of(play.id, 500)}
+    assert (reasons, sum(play.rows().values())) == ({"paused"}, 72)
+
+
+def test_a_pause_that_ends_by_itself_lets_the_next_occurrence_run(lasting: Store) -> None:
+    lasting.notebook.remember("pauses", "")
+    lasting.engine.write('DELETE FROM {app}"ReportSchedule"')
+    now = datetime(2026, 11, 24, 8, 0, 30, tzinfo=UTC)
+    play = Play(lasting, RULES[1], "Europe/Paris", now, CatchUp.LATEST)
+    lasting.pauses.begin(now, now + timedelta(minutes=90), "")
+    for minutes in (10, 70, 130):
+        play.planner.queue_due(now + timedelta(minutes=minutes))
+    found = {run.occurrence_key[11:]: (run.status, run.reason) for run in lasting.history.last_of(play.id, 10)}
+    assert found == {
+        "08:10Z": (RunStatus.SKIPPED, "paused"),
+        "09:10Z": (RunStatus.SKIPPED, "paused"),
+        "10:10Z": (RunStatus.QUEUED, None),
+    }
+
+
+def test_new_zone_data_plans_next_moments_anew(lasting: Store) -> None:
+    lasting.engine.write('DELETE FROM {app}"ReportSchedule"')
+    now = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    play = Play(lasting, Recurrence(RuleKind.DAILY, time="08:00"), "Europe/Paris", now, CatchUp.LATEST)
+    athens = first_after(Recurrence(RuleKind.DAILY, time="08:00"), find_zone("Europe/Athens"), now)
+    assert athens is not None
+    seen = lasting.schedules.find(play.id).schedule
+    assert seen is not None
+    mark = mark_of(seen.recurrence, "Europe/Paris", athens)  # as if Paris had been where Athens is
+    lasting.schedules.edit(replace(seen, next_due_at=athens.due_at, rule_hash=mark), now)
+    lasting.notebook.remember(ZONE_DATA, "2020a")
+    assert play.planner.take_zone_data(now) == 1
+    assert lasting.schedules.find(play.id).due_at == datetime(2026, 11, 24, 7, tzinfo=UTC)
+    assert play.rows() == Counter()
+    assert play.planner.take_zone_data(now) == 0

@@ -1,0 +1,193 @@
+"""The generator against an oracle that looks at every minute; words and sentences; rules that cannot be."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from itertools import islice, pairwise, takewhile
+
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+
+from scheduler_daemon.errors import UsageError
+from scheduler_daemon.lib.zones import changes, find_zone, zone_names
+from scheduler_daemon.model import Recurrence, RuleKind
+from scheduler_daemon.recurrence import check, from_json, read_columns, rule_hash, to_json
+from scheduler_daemon.rule_text import sentence
+from scheduler_daemon.spoken import read_words
+from scheduler_daemon.timetable import occurrences
+from tests.unit.calendars import clocks, moments, oracle, rules, zones
+
+
+def refused(rule: Recurrence) -> bool:
+    try:
+        check(rule)
+    except UsageError:
+        return True
+    return False
+
+
+DAILY = Recurrence(RuleKind.DAILY, time="00:30", also=("12:00",))
+
+
+@settings(max_examples=150, deadline=None)
+@example(rule=DAILY, name="Pacific/Apia", after=datetime(2011, 12, 29, tzinfo=UTC), days=5)
+@example(rule=DAILY, name="Pacific/Kwajalein", after=datetime(1993, 8, 19, tzinfo=UTC), days=5)
+@example(rule=DAILY, name="America/Santiago", after=datetime(2026, 4, 3, tzinfo=UTC), days=5)
+@example(rule=DAILY, name="America/Havana", after=datetime(2026, 10, 31, tzinfo=UTC), days=3)
+@given(rule=rules(), name=zones(), after=moments(), days=st.sampled_from([2, 2, 2, 3, 5]))
+def test_the_generator_says_what_every_minute_of_the_calendar_says(
+    rule: Recurrence, name: str, after: datetime, days: int
+) -> None:
+    zone, until = find_zone(name), after + timedelta(days=days)
+    ours = takewhile(lambda item: item.due_at <= until, occurrences(rule, zone, after))
+    assert [(item.key, item.due_at) for item in ours] == oracle(rule, zone, after, until)
+
+
+@settings(max_examples=100, deadline=None)
+@given(rule=rules(), name=zones(), after=moments())
+def test_occurrences_come_in_order_and_each_once(rule: Recurrence, name: str, after: datetime) -> None:
+    assume(not refused(rule))
+    found = list(islice(occurrences(rule, find_zone(name), after), 60))
+    assert all(a.due_at <= b.due_at for a, b in pairwise(found))
+    assert len({item.key for item in found}) == len(found)
+    assert all(item.due_at > after for item in found)
+    for item in found[:5]:  # going on from any of them gives the rest
+        behind = [one for one in found if one.due_at > item.due_at]
+        assert list(islice(occurrences(rule, find_zone(name), item.due_at), len(behind))) == behind
+
+
+def test_a_daily_time_comes_once_a_local_day_in_every_zone_on_both_nights() -> None:
+    for name in sorted(zone_names() - {"Factory", "localtime"}):
+        zone = find_zone(name)
+        for change, _ in changes(zone, 2026):
+            for clock in ("00:00", "00:30", "01:30", "02:00", "02:15", "02:30", "03:00"):
+                begin = change - timedelta(days=2)
+                found = list(islice(occurrences(Recurrence(RuleKind.DAILY, time=clock), zone, begin), 5))
+                days = [datetime.fromisoformat(item.key).date() for item in found]
+                assert [b - a for a, b in pairwise(days)] == [timedelta(days=1)] * 4, (name, clock)
+
+
+@settings(max_examples=300, deadline=None)
+@given(rule=rules())
+def test_a_rule_is_read_back_from_its_sentence_and_its_json(rule: Recurrence) -> None:
+    assume(not refused(rule))
+    assert read_words(sentence(rule)) == rule
+    assert from_json(json.loads(json.dumps(to_json(rule)))) == rule
+    assert len(rule_hash(rule, "UTC")) == 16
+
+
+@pytest.mark.parametrize(
+    ("rule", "digest"),
+    [
+        (Recurrence(RuleKind.DAILY, time="08:00"), "065e7bcc19f86019"),
+        (Recurrence(RuleKind.WEEKLY, time="09:30", days=(1, 3)), "1cdfc69a9152aba0"),
+        (Recurrence(RuleKind.MONTHLY, time="06:00", day=31), "93231cf6cf55ba76"),
+        (Recurrence(RuleKind.HOURLY, minute=15), "9a30635bc37eeb19"),
+        (Recurrence(RuleKind.CRON, cron="*/15 8-18 * * 1-5"), "564a85175e4a86ea"),
+        (Recurrence(RuleKind.ONCE, at="2026-12-24T08:00"), "c0ccc4e2909d9bb7"),
+        (None, "2c057dfd963fe0ea"),
+    ],
+)
+def test_a_rule_of_an_older_version_keeps_its_hash(rule: Recurrence | None, digest: str) -> None:
+    assert rule_hash(rule, "Europe/Paris") == digest
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("weekday at 8:30", "Every weekday at 08:30"),
+        ("every 2 weeks on friday at 9", "Every 2 weeks on Friday at 09:00"),
+        ("every other friday at 9", "Every 2 weeks on Friday at 09:00"),
+        ("first monday of the month 9:00", "Every month on the first Monday at 09:00"),
+        ("2nd tuesday of each month at noon", "Every month on the second Tuesday at 12:00"),
+        ("last working day 17:00", "Every month on the last working day at 17:00"),
+        ("the 15th of every month at 7", "Every month on day 15 at 07:00"),
+        ("quarterly on the 1st at 6:00", "Every quarter on day 1 at 06:00"),
+        ("every 3 months on day 31 at 6:00", "Every quarter on day 31 (or the month's last day) at 06:00"),
+        ("every year on 24 dec at 8", "Every year on 24 December at 08:00"),
+        ("every january and july on the 15th at 8am", "Every January and July on day 15 at 08:00"),
+        ("yearly on feb 29 at 8:00", "Every year on 29 February (or the month's last day) at 08:00"),
+        ("daily at 8:00, 12:00 and 18:00", "Every day at 08:00, 12:00 and 18:00"),
+        ("every 90 minutes", "Every 90 minutes"),
+        ("monday 8:00 until 2027-01-31", "Every Monday at 08:00, until 2027-01-31"),
+        ("daily at 9 from 1 dec 2026 except 2026-12-25", "Every day at 09:00, from 2026-12-01, except 2026-12-25"),
+        ("0 9 * * 1,3 until 2027-01-31", "Every Monday and Wednesday at 09:00 (cron 0 9 * * 1,3), until 2027-01-31"),
+        ("0 9 * * MON#1", "By cron text '0 9 * * MON#1'"),
+    ],
+)
+def test_what_people_write_is_understood_and_said_back(words: str, said: str) -> None:
+    assert sentence(read_words(words)) == said
+    assert read_words(said) == read_words(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason", "nearest"),
+    [
+        ("every 31 february at 8:00", "There is no 31 February", "every year on the last day of February at 08:00"),
+        ("every 0 minutes", "Every 0 minutes never comes due", "every minute"),
+        ("every 60 weeks on monday at 9", "more than 52 weeks", "every 52 weeks on monday at 09:00"),
+        ("daily 8:00 from 2026-12-25 until 2026-12-24", "It ends on 2026-12-24, before it starts", "from 2026-12-25"),
+        ("once 2026-12-24 08:00 until 2026-12-30", "has no start, no end", "once 2026-12-24T08:00"),
+        ("0 9 31 2 *", "never comes due", "0 9 L 2 *"),
+        ("every 5 months on day 1 at 8:00", "does not fit a year", "every 4 months on day 1 at 08:00"),
+        (
+            "daily at 8 from 2026-12-25 until 2026-12-25 except 2026-12-25",
+            "exceptions leave no day",
+            "every day at 08:00, from 2026-12-25 until 2026-12-25",
+        ),
+        (
+            "every minute from 2026-12-25 until 2026-12-25 except 2026-12-25",
+            "exceptions leave no day",
+            "every minute, from 2026-12-25 until 2026-12-25",
+        ),
+        ("friday 8:00 from 2026-12-26 until 2026-12-30", "between its start and its end", "from 2026-12-26"),
+    ],
+)
+def test_what_never_comes_due_is_refused_with_the_nearest_that_does(words: str, reason: str, nearest: str) -> None:
+    with pytest.raises(UsageError, match=reason) as caught:
+        read_words(words)
+    assert caught.value.code == "bad_recurrence"
+    assert nearest in caught.value.hint
+    offered = caught.value.hint.split('"')[1]
+    read_words(offered)  # what is offered works
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ({"kind": "daly"}, "Did you mean 'daily'"),
+        ({"kind": "daily", "evry": 2}, "no field 'evry'"),
+        ({"kind": "minutes", "every": 1.5}, "no whole number"),
+        ({"kind": "minutes", "every": True}, "no whole number"),
+        ({"kind": "daily", "times": "08:00"}, "no list"),
+        ({"kind": "daily", "on": "last day"}, "has no on"),
+        ({"kind": "monthly", "on": "sixth monday"}, "no day of the month"),
+        ({"kind": "weekly", "days": ["mo"]}, "no day of the week"),
+        ({"kind": "daily", "end": "2026-02-30"}, "no day like"),
+        ({"kind": "cron", "cron": "0 9 * * 1", "every": 2}, "has no every"),
+    ],
+)
+def test_a_stored_rule_that_cannot_be_read_is_refused_by_name(data: dict[str, object], reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        from_json(data)
+
+
+@given(frequency=st.sampled_from(["DAILY", "weekly", "Monthly", "HOURLY"]), day=st.integers(0, 7), clock=clocks)
+def test_the_apps_columns_mean_what_they_meant(frequency: str, day: int, clock: str) -> None:
+    made = read_columns(frequency, day, day + 20, clock)
+    assert made is not None
+    assert (
+        to_json(made)
+        == {
+            "DAILY": {"kind": "daily", "time": clock},
+            "WEEKLY": {"kind": "weekly", "time": clock, "days": [day % 7]},
+            "MONTHLY": {"kind": "monthly", "time": clock, "day": day + 20},
+            "HOURLY": {"kind": "hourly", "minute": int(clock[3:])},
+        }[frequency.upper()]
+    )
+
+
+def test_every_90_minutes_is_counted_by_elapsed_time_over_a_clock_change() -> None:
+    after = datetime(2026, 3, 28, 12, tzinfo=UTC)
+    found = list(islice(occurrences(read_words("every 90 minutes"), find_zone("Europe/Paris"), after), 40))
+    assert {b.due_at - a.due_at for a, b in pairwise(found)} == {timedelta(minutes=90)}
