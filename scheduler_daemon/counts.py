@@ -13,10 +13,13 @@ from .logs import say_defect
 from .model import Pause
 from .store import SeenSchedule, Store
 from .store.invariants import MOST_SKEW_MS
+from .timetable import first_after, zone_of
 
 #: Counting may cost this share of the time at most: on a big table it is done less often.
 SHARE = 0.01
 UPCOMING = 5
+#: Schedules without a next moment that are looked at.
+MOST_LOOKED_AT = 50
 #: Notices that were tried and wait for longer than this are a problem.
 UNTOLD = timedelta(minutes=30)
 
@@ -52,6 +55,8 @@ class Counts:
     #: Whether they were taken anew since somebody looked.
     fresh: bool = False
     _again: float = 0.0
+    #: Ids of schedules that had no next moment, though their rule has one, when last looked at.
+    _cursorless: set[str] = field(default_factory=set)
     _asked: Asked = field(default_factory=Asked)
     _wake: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -106,12 +111,25 @@ class Counts:
             found = self.store.invariants.breaches(
                 patience, daemon.deadline, slots_free=asked.slots_free and not asked.paused
             )
+            found += self._look_for_cursors(asked)
         found += self._look_at_notices()
         skew = self.store.skew_ms()
         if abs(skew) > MOST_SKEW_MS:
             ahead = "ahead of" if skew > 0 else "behind"
             found.append(("clock_skew", f"This machine's clock is {abs(skew) / 1000:.1f} s {ahead} the database's."))
         return found
+
+    def _look_for_cursors(self, asked: Asked) -> list[tuple[str, str]]:
+        """Look for schedules that lack their next moment twice in a row: the loop gives it within a second or two."""
+        now = utc_now()
+        seen = self.store.queueing.without_cursor(MOST_LOOKED_AT, asked.aside)
+        lacking = {item.id: item for item in seen if comes(item, now)}
+        lasting = sorted(self._cursorless & lacking.keys())
+        self._cursorless = set(lacking)
+        if not lasting:
+            return []
+        item = lacking[lasting[0]]
+        return [("cursor_missing", f"{item.name} of {item.shop} has no next moment, though its rule has one.")]
 
     def _look_at_notices(self) -> list[tuple[str, str]]:
         found, settings = [], self.config.notices
@@ -124,6 +142,18 @@ class Counts:
             missing = "Nobody is told of trouble where a schedule has no owner: notices.to is unset."
             found.append(("notices_unset", missing))
         return found
+
+
+def comes(seen: SeenSchedule, now: datetime) -> bool:
+    """Whether the rule of a schedule has another occurrence: it is neither finished nor unreadable."""
+    schedule = seen.schedule
+    if schedule is None or schedule.recurrence is None:
+        return False
+    try:
+        _, zone, _ = zone_of(schedule, seen.shop_zone)
+        return first_after(schedule.recurrence, zone, now) is not None
+    except (KeyError, ValueError, OverflowError):
+        return False
 
 
 def _next(seen: SeenSchedule) -> dict[str, Any]:

@@ -79,6 +79,7 @@ CODES: dict[str, str] = {
     "overdue": "A report is due and was not queued in time.",
     "work_unowned": "Work waits for a shop that nobody holds, while slots are free.",
     "run_unowned": "A run lost its process and was not taken back in time.",
+    "cursor_missing": "An active schedule has no next moment, though its rule has one.",
     "outbox_stuck": "A delivery is being sent for longer than any may take.",
     "clock_skew": "This machine's clock and the database's differ by seconds.",
     "threads_leaked": "Threads hang beyond their deadline and were given up on.",

@@ -12,6 +12,7 @@ HINTS = {
     "work_unowned": "See its log; then: scheduler check-once",
     "run_unowned": "See its log; then: scheduler check-once",
     "outbox_stuck": "See: scheduler history show, and the log of the daemon that sends it.",
+    "cursor_missing": "See its log; then: scheduler check-once",
     "shop_paused": "See: scheduler shops list",
     "notices_untold": "See: scheduler notices list",
     "notices_unset": 'Set it: [notices] to = "you@example.com"',

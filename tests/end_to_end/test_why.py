@@ -476,7 +476,8 @@ def test_every_code_of_a_run_has_a_hint() -> None:
         "usage", "config_invalid", "unknown_shop",
         "unknown_schedule", "unknown_run", "already_running", "delivery_held",
         "reports_failed", "overdue", "database_newer", "database_foreign", "database_owner", "database_network",
-        "database_outdated", "notices_unset", "notices_untold", "command_failed", "shop_paused", "work_unowned",
+        "database_outdated", "notices_unset", "notices_untold", "command_failed", "cursor_missing", "shop_paused",
+        "work_unowned",
         "run_unowned", "outbox_stuck", "clock_skew", "threads_leaked", "paused",
     }  # fmt: skip
     assert set(CODES) - set(HINTS) - of_commands == set()

@@ -4,14 +4,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 import pytest
 
+from scheduler_daemon.config import load_config
+from scheduler_daemon.counts import Asked, Counts
 from scheduler_daemon.model import (
     DeliveryState,
     NoticeKind,
     NoticeState,
     Outcome,
+    Recurrence,
+    RuleKind,
     RunStatus,
     Schedule,
     SkipReason,
@@ -236,3 +241,18 @@ def test_the_delivery_states_know_no_notice() -> None:
     """Notices have an outbox of their own: `unknown` is for reports, a notice may be told twice."""
     assert "unknown" in {state.value for state in DeliveryState}
     assert "unknown" not in {state.value for state in NoticeState}
+
+
+def test_a_schedule_that_lacks_its_next_moment_twice_in_a_row_is_named(store: Store, tmp_path: Path) -> None:
+    make_schedule(store, name="Lacking", next_due_at=None)
+    over = Recurrence(RuleKind.DAILY, time="08:00", end="2020-01-01")
+    make_schedule(store, name="Finished", next_due_at=None, recurrence=over)
+    counts = Counts(load_config(None, {"folder.path": str(tmp_path)}, {}), store)
+    counts.take(now(), Asked("live"))
+    assert counts.breaches == [], "it may be new"
+    counts.take(now(), Asked("live"))
+    ((code, sentence),) = counts.breaches
+    assert (code, "Lacking" in sentence) == ("cursor_missing", True)
+    Planner(store, "live").set_cursors(now())
+    counts.take(now(), Asked("live"))
+    assert counts.breaches == []
