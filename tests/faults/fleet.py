@@ -102,10 +102,14 @@ class Node:
         self.process.wait()
         return wall()
 
-    def arm(self, point: str, number: int) -> None:
-        """Let it send itself the signal *number* when it comes to *point*."""
+    def arm(self, point: str, number: int, times: int = 1, pause: float = 0.0) -> None:
+        """
+        Let it send itself the signal *number* when it comes to *point* the *times*-th time.
+
+        After a freeze the thread that came there waits *pause* seconds more.
+        """
         temp = self.points / ".next"
-        temp.write_text(str(number))
+        temp.write_text(f"{int(number)} {times} {pause}")
         temp.rename(self.points / point)
 
     def sprung(self, point: str, seconds: float) -> bool:

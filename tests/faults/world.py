@@ -79,6 +79,7 @@ MOODS = {
     "drop_before": "hangs up at the final dot and keeps nothing",
     "drop_after": "keeps the mail and hangs up without an answer",
     "slow": "lets the sender wait for the answer to DATA",
+    "tarpit": "answers a byte at a time, for longer than anybody waits",
 }
 
 
@@ -171,7 +172,14 @@ class _Talk(socketserver.StreamRequestHandler):
         return True
 
     def _say(self, *lines: str) -> None:
-        self.wfile.write("".join(f"{line}\r\n" for line in lines).encode())
+        data = "".join(f"{line}\r\n" for line in lines).encode()
+        if self.server.office.mood != "tarpit":
+            self.wfile.write(data)
+            return
+        for number in range(len(data)):
+            self.wfile.write(data[number : number + 1])
+            if self.server.office.mood == "tarpit":
+                time.sleep(0.8)
 
 
 def _answer_to(verb: str, mood: str) -> str:
