@@ -26,6 +26,10 @@ from .workbench import NAMES
 KINDS = ("sqlite", "postgres", "mariadb")
 #: Kills and freezes in one sitting: an interruption costs no more than that.
 SITTING = 60
+#: Seconds that an answer of the API takes in the long run, at least and at most: near to what shops see.
+LATENCY = (0.1, 0.5)
+#: Open runs beyond which the app of the long run waits: otherwise a slow machine is measured, not a recovery.
+BACKLOG = 48
 
 
 def main() -> int:
@@ -87,7 +91,16 @@ def _run(chosen: argparse.Namespace) -> int:
         seed = chosen.seed * 1000 + len(made)
         folder = chosen.out / f"{chosen.database}-{seed}"
         shutil.rmtree(folder, ignore_errors=True)
-        order = Order(chosen.database, seed, kills_now, folder, daemons=chosen.daemons, shops=24, rate=chosen.rate)
+        order = Order(
+            chosen.database,
+            seed,
+            kills_now,
+            folder,
+            daemons=chosen.daemons,
+            rate=chosen.rate,
+            latency=LATENCY,
+            backlog=BACKLOG,
+        )
         print(f"== {chosen.database}, sitting {len(made) + 1}: seed {seed}, {kills_now} kills and freezes", flush=True)
         verdict = sit(order)
         made.append(totals.note(chosen.out, chosen.database, seed, kills_now, verdict))

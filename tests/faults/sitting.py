@@ -41,6 +41,8 @@ class Order:
     shops: int = 16
     #: Writes of the app each second.
     rate: float = 14.0
+    #: Seconds that the API lets each request wait, at least and at most.
+    latency: tuple[float, float] = (0.0, 0.0)
     #: Open runs beyond which the app waits; 0 is no limit.
     backlog: int = 0
     mutant: Mutant | None = None
@@ -111,7 +113,7 @@ class _Sitting:
         self.base: Base = stack.enter_context(open_base(order.kind, data))
         domains = [f"shop{number:02}.myshopify.com" for number in range(order.shops)]
         # One door more than daemons: the clean daemon at the end has a number of its own.
-        self.world = stack.enter_context(World(domains, count + 1))
+        self.world = stack.enter_context(World(domains, count + 1, order.latency))
         environ = mutant.environ if mutant else {}
         self.nodes = [
             Node(number, order.folder / "place", self.base.url, self.world, path, environ.get(number, {}))

@@ -21,13 +21,14 @@ def wall() -> int:
 class RequestLog(list[dict[str, Any]]):
     """A simulator's log that says when each request came and which daemon asked."""
 
-    def __init__(self, node: int, seen: Callable[[int, str], None]) -> None:
+    def __init__(self, node: int, seen: Callable[[int, str], None], latency: tuple[float, float]) -> None:
         super().__init__()
-        self.node, self.seen = node, seen
+        self.node, self.seen, self.latency = node, seen, latency
 
     def append(self, entry: dict[str, Any]) -> None:
-        """Take one request."""
+        """Take one request, and let it wait as long as an answer over the net takes."""
         self.seen(self.node, str(entry["shop"]))
+        time.sleep(random.uniform(*self.latency))
 
 
 class ShopFace:
@@ -43,7 +44,7 @@ class ShopFace:
 class World:
     """The API and the mail, with a door of its own for each of *nodes* daemons."""
 
-    def __init__(self, domains: Sequence[str], nodes: int) -> None:
+    def __init__(self, domains: Sequence[str], nodes: int, latency: tuple[float, float] = (0.0, 0.0)) -> None:
         self.shops = {name: SimShop(name, orders=3, seed=number) for number, name in enumerate(domains)}
         for shop in self.shops.values():
             shop.restore_rate = shop.bucket_size = 100_000.0
@@ -52,7 +53,7 @@ class World:
         self.post = PostOffice()
         self.apis: list[Simulator] = []
         for node in range(nodes):
-            log = RequestLog(node, lambda who, shop: self.requests.append((wall(), who, shop)))
+            log = RequestLog(node, lambda who, shop: self.requests.append((wall(), who, shop)), latency)
             faces: list[Any] = [ShopFace(shop, log) for shop in self.shops.values()]
             self.apis.append(Simulator(faces))
         self.doors = [self.post.door(node) for node in range(nodes)]
