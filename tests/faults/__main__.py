@@ -27,9 +27,9 @@ KINDS = ("sqlite", "postgres", "mariadb")
 #: Kills and freezes in one sitting: an interruption costs no more than that.
 SITTING = 60
 #: Seconds that an answer of the API takes in the long run, at least and at most: near to what shops see.
-LATENCY = (0.1, 0.5)
+LATENCY = (0.05, 0.3)
 #: Open runs beyond which the app of the long run waits: otherwise a slow machine is measured, not a recovery.
-BACKLOG = 48
+BACKLOG = 150
 
 
 def main() -> int:

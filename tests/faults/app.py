@@ -89,6 +89,8 @@ class App(threading.Thread):
         self.base, self.world, self.rate, self.rules = base, world, rate, rules
         #: The app waits while so many runs are open (a slow machine); 0 is no limit.
         self.backlog = backlog
+        #: How often a moment is written that was written before, as apps do.
+        self.repeats = 0.1
         self.random = random.Random(seed)
         self.sql = Sql(base)
         self.planned: dict[str, Planned] = {}
@@ -178,9 +180,9 @@ class App(threading.Thread):
     def _moment(self, item: Planned) -> tuple[int, str]:
         """Return the moment to write and its key; 0 where there is none."""
         if item.kind == "foreign":
-            if item.last and self.random.random() < 0.1:
+            if item.last and self.random.random() < self.repeats:
                 self.repeated += 1
-                return item.last, f"at:{item.last}"  # the app writes twice, as apps do
+                return item.last, f"at:{item.last}"
             item.last = wall() + self.random.randrange(-300, 900)
             return item.last, f"at:{item.last}"
         now = datetime.now(UTC)

@@ -13,8 +13,8 @@ from .walk import Step
 
 #: How often a daemon is frozen in one sitting; a kill at the right step needs no second.
 FREEZES = 2
-#: Seconds that a sitting lasts whose mutant needs no fault.
-SECONDS = 5.0
+#: Writes of the app in a sitting whose mutant needs no fault.
+WRITES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,8 @@ def _order(mutant: Mutant, folder: Path, seed: int, database: str) -> Order:
         patience=60.0,
         settle=15.0,
         calm=False,
-        seconds=0.0 if mutant.points else SECONDS,
+        writes=0 if mutant.points else WRITES,
+        repeats=0.4,
         rules=False,
         tell=lambda text: None,
     )

@@ -176,6 +176,7 @@ class Oracle:
         never = sum(not taken[row["key"]] for row in unknown)
         by_loss = sum(str(row["error"]).startswith("The process was lost") for row in unknown)
         figures = {"deliveries": len(self.deliveries), "mails_taken": sum(taken.values()), "unknown": len(unknown)}
+        figures["notices_taken"] = self.world.post.notices
         figures["unknown_by_a_lost_process"] = by_loss
         self.verdict.figures |= {**figures, "unknown_and_not_taken": never}
         open_ = (row for row in self.deliveries if row["state"] in ("pending", "sending"))

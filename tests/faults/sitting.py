@@ -55,8 +55,10 @@ class Order:
     points: tuple[str, ...] = ()
     #: Steps of the walk at which a daemon is struck, in place of faults drawn by chance.
     steps: tuple[Step, ...] = ()
-    #: Seconds that a sitting without kills lasts.
-    seconds: float = 0.0
+    #: Writes of the app that a sitting without kills waits for.
+    writes: int = 0
+    #: How often the app writes a moment that it has written before.
+    repeats: float = 0.1
     #: Whether the daemons share only the work of foreign moments (for mutants), or rules too.
     rules: bool = True
     #: Seconds beyond a lease's end, or a stop, within which a peer must go on; tests on busy machines give more.
@@ -122,6 +124,7 @@ class _Sitting:
         stack.enter_context(_ended(self.nodes))
         self.log = FaultLog(order.folder / "faults.jsonl")
         self.app = App(self.base, self.world, order.seed + 1, order.rate, rules=order.rules, backlog=order.backlog)
+        self.app.repeats = order.repeats
         self.watch = Watcher(self.base, self.nodes)
         self.walk = Walk(self.base, self.nodes[:-1], self.world, self.log)
         self.sql = Sql(self.base)
@@ -190,7 +193,7 @@ class _Sitting:
             )
             nemesis.strike(order.kills, order.tell)
             nemesis.sql.close()
-        time.sleep(order.seconds)
+        wait_until(lambda: self.app.written >= order.writes or self.app.trouble, 120)
         self._stop(self.app)
         weather.stopped.set()
         if order.weather:
@@ -260,7 +263,10 @@ class _Sitting:
 
     def _left(self) -> list[str]:
         place = self.order.folder / "place"
-        files = [*place.rglob("*.part"), *place.rglob(".state.json-*")]
+        files = list(place.rglob("*.part"))
+        for node in self.nodes:
+            # What a killed daemon was writing, the next start with its state file takes away.
+            files += [] if node.killed else node.state_folder.glob(".state.json-*")
         found = [str(path.relative_to(place)) for path in files]
         found += [
             f"lease: {row}" for row in self.sql.ask("SELECT shop, holder FROM {s}scheduler_shop WHERE holder <> ''")

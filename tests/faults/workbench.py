@@ -40,7 +40,7 @@ class Point:
 #: In the order of the walk; those of `COMMITS` stand among them.
 POINTS = (
     Point("queued", "store/queueing.py", "return queued"),
-    Point("claimed", "tick.py", "if threads.start(lease)"),
+    Point("claimed", "tick.py", "threads.start(lease)"),
     Point("handed", "perform.py", "self.store.corridor.enter("),
     Point("entered", "perform.py", "= self.preparer.make("),
     Point("fetched", "prepare.py", 'self._timed("render"'),
@@ -72,11 +72,10 @@ COMMITS = (
     ),
     Change(
         "tick.py",
-        "    for lease in store.leases.claim(free, only):\n",
+        "    leases = store.leases.claim(free, only, threads.busy())\n",
         "    with store.engine.transaction():\n"
-        "        claimed = store.leases.claim(free, only)\n"
-        '        reach("claimed_uncommitted")\n'
-        "    for lease in claimed:\n",
+        "        leases = store.leases.claim(free, only, threads.busy())\n"
+        '        reach("claimed_uncommitted")\n',
     ),
     _commits('"entered_uncommitted"', "store/corridor.py", "adopted, run = "),
     _commits('"published_uncommitted"', "store/corridor.py", "\n        ", "\n"),
