@@ -325,21 +325,22 @@ class Watcher(threading.Thread):
         super().__init__(name="watcher", daemon=True)
         self.sql, self.nodes = Sql(base), nodes
         self.stopped = threading.Event()
-        #: By shop: (moment, fence, holder, next_work_at) at each change, in order.
-        self.changes: dict[str, list[tuple[int, int, str, int]]] = {}
+        #: By shop: (moment, fence, holder, next_work_at, moment of the look before) at each change, in order.
+        self.changes: dict[str, list[tuple[int, int, str, int, int]]] = {}
         #: (moment, KiB, descriptors, threads) of the daemon that is never killed.
         self.usage: list[tuple[int, int, int, int]] = []
 
     def run(self) -> None:
         """Look until told to stop."""
-        looks = 0
+        looks = before = 0
         while not self.stopped.wait(0.1):
             with suppress(Exception):
                 rows, _ = self.sql.once("SELECT shop, fence, holder, next_work_at, {now} FROM {s}scheduler_shop")
                 for shop, fence, holder, work, at in rows:
                     known = self.changes.setdefault(shop, [])
                     if not known or known[-1][1:3] != (fence, holder or ""):
-                        known.append((int(at), int(fence), holder or "", int(work)))
+                        known.append((int(at), int(fence), holder or "", int(work), before))
+                before = int(rows[0][4]) if rows else before
             looks += 1
             if looks % 20 == 0:
                 with suppress(Exception):

@@ -137,7 +137,8 @@ class Oracle:
         wrong = []
         for at, node, shop in self.world.requests:
             held = [change for change in self.watch.changes.get(shop, []) if change[0] <= at - 300]
-            after = [change for change in self.watch.changes.get(shop, []) if at - 300 < change[0] <= at + 300]
+            # A change happened somewhere between two looks, which lie far apart on a busy machine.
+            after = [change for change in self.watch.changes.get(shop, []) if change[4] - 300 <= at < change[0] + 300]
             if not held or not held[-1][2] or after:
                 continue
             pid = int(held[-1][2].split(":")[-2])
@@ -281,7 +282,7 @@ class Oracle:
         self.verdict.figures["claims_seen"] = sum(len(changes) for changes in shops)
 
 
-def _taken_over(changes: list[tuple[int, int, str, int]], term: dict[str, Any]) -> list[float]:
+def _taken_over(changes: list[tuple[int, int, str, int, int]], term: dict[str, Any]) -> list[float]:
     """Return the seconds that a shop with work lay free after the stopped daemon gave it back."""
     mine = f":{term['pid']}:"
     found = []
