@@ -11,6 +11,7 @@ clock    a daemon whose clock jumps, over change nights (libfaketime)
 import argparse
 import json
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -61,6 +62,8 @@ def main() -> int:
     for command in commands.choices.values():
         command.add_argument("--out", type=Path, required=True, help="folder of totals and of what failed")
     chosen = parser.parse_args()
+    # A run in the background is stopped by TERM: its daemons end and its file systems are taken away.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     return {"walk": _walk, "run": _run, "report": _report, "mutants": _mutants, "clock": _clock}[chosen.command](chosen)
 
 

@@ -157,7 +157,7 @@ class App(threading.Thread):
         if not free:
             return
         # Foreign moments are what is performed: most writes go to them.
-        weights = [5 if self.planned[key].kind == "foreign" else 1 for key, _ in free]
+        weights = [3 if self.planned[key].kind == "foreign" else 1 for key, _ in free]
         for key, cursor in dict(self.random.choices(free, weights, k=count)).items():
             self.write(self.planned[key], cursor)
 
