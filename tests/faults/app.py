@@ -17,6 +17,11 @@ from .databases import Base, Sql
 from .world import World, wall
 
 MINUTE = timedelta(minutes=1)
+#: Schedules of a shop whose moments are the app's own.
+FOREIGN = 4
+#: Schedules that one turn of the app sets at most.
+BATCH = 8
+OPEN = "SELECT COUNT(*) FROM {s}scheduler_run WHERE status IN ('queued', 'running')"
 ZONES = ("UTC", "America/New_York", "Europe/Paris", "Australia/Lord_Howe")
 
 
@@ -77,9 +82,15 @@ def _first_minute_at_or_after(wanted: datetime, place: ZoneInfo) -> datetime:
 class App(threading.Thread):
     """Writes due moments at about *rate* a second until told to stop."""
 
-    def __init__(self, base: Base, world: World, seed: int, rate: float, *, rules: bool = True) -> None:
+    def __init__(
+        self, base: Base, world: World, seed: int, rate: float, *, rules: bool = True, backlog: int = 0
+    ) -> None:
         super().__init__(name="app", daemon=True)
         self.base, self.world, self.rate, self.rules = base, world, rate, rules
+        #: The app waits while so many runs are open (a slow machine); 0 is no limit.
+        self.backlog = backlog
+        #: How often a moment is written that was written before, as apps do.
+        self.repeats = 0.1
         self.random = random.Random(seed)
         self.sql = Sql(base)
         self.planned: dict[str, Planned] = {}
@@ -95,7 +106,7 @@ class App(threading.Thread):
             values = (f"offline_{shop.domain}", shop.domain, "", False, shop.token, ",".join(shop.scopes))
             columns = '"id", "shop", "state", "isOnline", "accessToken", "scope"'
             self.sql.ask(f'INSERT INTO "Session" ({columns}) VALUES (?, ?, ?, ?, ?, ?)', values)
-            for part in range(3):
+            for part in range(FOREIGN):
                 self._add(Planned(f"f{number:02}{part}", shop.domain, "foreign"), number + part)
             if self.rules:
                 catch_up = ("latest", "all", "none")[number % 3]
@@ -109,6 +120,8 @@ class App(threading.Thread):
         mails = [f"{name}@{made.shop}" for name in ("a", "b", "c")[: number % 3 + 1]]
         if number % 7 == 0:
             mails.append(f"nobody@{made.shop}")
+        if number % 4 == 3:
+            mails = []  # into the folder alone
         channels = '"channels": ["folder"], ' if number % 2 else ""
         frequency = {"foreign": "MONTHLY", "hourly": "HOURLY", "daily": "DAILY"}[made.kind]
         day = (datetime.now(UTC).day + 13) % 28 + 1
@@ -130,21 +143,23 @@ class App(threading.Thread):
     def run(self) -> None:
         """Write until stopped; what goes wrong is kept for the oracle."""
         try:
-            while not self.stopped.wait(self.random.expovariate(self.rate)):
-                self._turn()
+            while not self.stopped.wait(self.random.expovariate(2 * self.rate / (BATCH + 1))):
+                self._turn(self.random.randint(1, BATCH))
         except Exception as error:
             self.trouble = f"{type(error).__name__}: {error}"
 
-    def _turn(self) -> None:
+    def _turn(self, count: int) -> None:
+        """Set the cursors of *count* schedules, of many shops at one moment."""
+        if self.backlog and self.sql.ask(OPEN)[0][0] >= self.backlog:
+            return
         rows = self.sql.ask('SELECT "id", "nextRunAt" FROM "ReportSchedule" WHERE "nextRunAt" IS NOT NULL')
         free = [(key, cursor) for key, cursor in rows if _ms(cursor) > wall() + 10_000]
         if not free:
             return
-        chosen = self.random.sample(free, min(len(free), 3))
-        # Foreign moments are what is performed: two of three turns go to them.
-        chosen.sort(key=lambda item: self.planned[item[0]].kind != "foreign")
-        key, cursor = chosen[0] if self.random.random() < 0.7 else chosen[-1]
-        self.write(self.planned[key], cursor)
+        # Foreign moments are what is performed: most writes go to them.
+        weights = [3 if self.planned[key].kind == "foreign" else 1 for key, _ in free]
+        for key, cursor in dict(self.random.choices(free, weights, k=count)).items():
+            self.write(self.planned[key], cursor)
 
     def write(self, item: Planned, cursor: Any) -> None:
         """Set one cursor, where it is still what was seen, and note which rows that must bring."""
@@ -165,9 +180,9 @@ class App(threading.Thread):
     def _moment(self, item: Planned) -> tuple[int, str]:
         """Return the moment to write and its key; 0 where there is none."""
         if item.kind == "foreign":
-            if item.last and self.random.random() < 0.1:
+            if item.last and self.random.random() < self.repeats:
                 self.repeated += 1
-                return item.last, f"at:{item.last}"  # the app writes twice, as apps do
+                return item.last, f"at:{item.last}"
             item.last = wall() + self.random.randrange(-300, 900)
             return item.last, f"at:{item.last}"
         now = datetime.now(UTC)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from .app import App, Planned, _moment, walk
+from .app import OPEN, App, Planned, _moment, walk
 from .databases import Base, Sql, open_base, wait_until
 from .fleet import Node
 from .nemesis import FaultLog, Watcher
@@ -29,7 +29,6 @@ NIGHTS = {
 }
 #: Hours by which the clock is off, step by step; the first step waits for the moment itself.
 STEPS = (0, 2, 0, 1, 26, 24, 50)
-OPEN = "SELECT COUNT(*) FROM {s}scheduler_run WHERE status IN ('queued', 'running')"
 
 
 def library() -> Path | None:

@@ -83,7 +83,11 @@ class Base:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold SQLite's one write lock, as another program would."""
+        """Hold what no writer gets past: SQLite's one write lock, on a server the tables that every step writes."""
+        if self.kind != "sqlite":
+            with self._tables_locked():
+                yield
+            return
         with sqlite3.connect(self.path, timeout=20, isolation_level=None) as other:
             other.execute("PRAGMA busy_timeout = 20000")
             other.execute("BEGIN IMMEDIATE")
@@ -92,6 +96,28 @@ class Base:
             finally:
                 other.execute("ROLLBACK")
         other.close()
+
+    @contextmanager
+    def _tables_locked(self) -> Iterator[None]:
+        ours = "scheduler." if self.kind == "postgres" else ""
+        tables = ("ReportSchedule", f"{ours}scheduler_run", f"{ours}scheduler_shop")
+        connection = self.connect()
+        try:
+            cursor = connection.cursor()
+            if self.kind == "postgres":
+                cursor.execute("BEGIN")
+                for name in tables:
+                    cursor.execute(f"LOCK TABLE {name if '.' in name else _quoted(name)} IN EXCLUSIVE MODE")
+            else:
+                # READ: others may look, nobody may write; the harness' own writes wait as the daemons' do.
+                cursor.execute("LOCK TABLES " + ", ".join(f"{_quoted(name)} READ" for name in tables))
+            yield
+        finally:
+            connection.close()
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
 
 
 class Sql:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .databases import wait_until
-from .world import World, wall
+from .world import OWNER, World, wall
 
 #: Seconds: short, so that a minute sees many leases end.
 LEASE = 2.0
@@ -22,7 +22,7 @@ SETTINGS = {
     "DAEMON__START_DELAY": "100ms",
     "DAEMON__PEEK": "100ms",
     "DAEMON__CHECK_EVERY": "5s",
-    "DAEMON__WORKERS": "6",
+    "DAEMON__WORKERS": "16",
     "DAEMON__DRAIN": "3s",
     "DAEMON__DEADLINE": "20s",
     "SHOPIFY__TIMEOUT": "3s",
@@ -35,6 +35,7 @@ SETTINGS = {
     "EMAIL__FROM": "reports@faults.example",
     "EMAIL__TIMEOUT": "3s",
     "EMAIL__DATA_TIMEOUT": "4s",
+    "NOTICES__TO": OWNER,
     "LOG__FORMAT": "json",
 }
 
@@ -49,6 +50,8 @@ class Node:
         #: Each process that it was, by pid.
         self.pids: list[int] = []
         self.process: subprocess.Popen[bytes] | None = None
+        #: Whether it was killed and not started again.
+        self.killed = False
         self.points = folder / f"points-{number}"
         self.points.mkdir(parents=True, exist_ok=True)
         self.state_folder = folder / f"state-{number}"
@@ -79,6 +82,7 @@ class Node:
     def start(self) -> None:
         """Start its process; a point that waited for the last one does not wait for this one."""
         self.disarm()
+        self.killed = False
         with self.log.open("ab") as file:
             words = [sys.executable, "-m", "scheduler_daemon", "run"]
             self.process = subprocess.Popen(words, env=self.environ, stdout=file, stderr=file, cwd=self.folder)
@@ -100,12 +104,17 @@ class Node:
         assert self.process is not None
         self.send(signal.SIGKILL)
         self.process.wait()
+        self.killed = True
         return wall()
 
-    def arm(self, point: str, number: int) -> None:
-        """Let it send itself the signal *number* when it comes to *point*."""
+    def arm(self, point: str, number: int, times: int = 1, pause: float = 0.0) -> None:
+        """
+        Let it send itself the signal *number* when it comes to *point* the *times*-th time.
+
+        After a freeze the thread that came there waits *pause* seconds more.
+        """
         temp = self.points / ".next"
-        temp.write_text(str(number))
+        temp.write_text(f"{int(number)} {times} {pause}")
         temp.rename(self.points / point)
 
     def sprung(self, point: str, seconds: float) -> bool:

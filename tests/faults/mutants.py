@@ -62,10 +62,10 @@ class Mutant:
     changes: tuple[Change, ...]
     #: Checks of the oracle of which at least one must fail.
     caught_by: tuple[str, ...]
-    #: Faults drawn in its sittings, as `nemesis.py` names them; none for a mistake that needs no fault.
-    faults: tuple[str, ...] = ()
-    #: Points at which those faults strike.
+    #: Steps at which a daemon is killed to bring it out; none for a mistake that needs no fault.
     points: tuple[str, ...] = ()
+    #: Whether it is frozen there beyond its lease instead.
+    frozen: bool = False
     #: Environment of single daemons, by number.
     environ: dict[int, dict[str, str]] = field(default_factory=dict)
 
@@ -75,21 +75,19 @@ MUTANTS = {
         "a lease is asked for by shop, not by fence",
         NO_FENCE,
         ("overlaps", "stale_results", "strangers"),
-        ("freeze_at",),
-        ("claimed",),
+        ("handed",),
+        frozen=True,
     ),
     "delivered_first": Mutant(
         "a delivery is committed as delivered before it is sent",
         DELIVERED_FIRST,
         ("delivered_was_taken",),
-        ("kill_at",),
         ("sending",),
     ),
     "never_sending": Mutant(
         "nothing says that a delivery is being sent",
         NEVER_SENDING,
         ("mails_once",),
-        ("kill_at",),
         ("sent",),
     ),
     "no_unique_key": Mutant(

@@ -13,6 +13,7 @@ from typing import Any
 
 from .databases import Base, Sql
 from .fleet import LEASE, Node
+from .held import as_rows, held_by, wait_for_peer
 from .workbench import NAMES
 from .world import MOODS, World, wall
 
@@ -26,6 +27,8 @@ WEIGHTS = {
     "cut": 2,
     "restart_server": 1,
     "lock": 1,
+    "lock_long": 0.3,
+    "storm_429": 1,
     "state_readonly": 1,
     "state_full": 1,
     "spool_full": 1,
@@ -35,11 +38,8 @@ COUNTED = ("kill", "kill_at", "freeze", "freeze_at")
 #: What the API may do to the next answers of a shop.
 API = (
     *("slow", "dripping", "cut_off", "html", "empty", "reset", "lost", "429", "500", "503", "throttled"),
-    *("errors_list", "no_data", "redirect", "slow", "429", "502"),
+    *("errors_list", "errors_string", "errors_object", "no_data", "redirect", "slow", "429", "502", "504"),
 )
-RUNNING = """
-SELECT r.id, r.shop FROM {s}scheduler_run r JOIN {s}scheduler_shop s ON s.shop = r.shop AND s.fence = r.fence
-WHERE r.status = 'running' AND s.holder LIKE ?"""
 
 
 class FaultLog:
@@ -71,6 +71,7 @@ class Nemesis:
         self,
         base: Base,
         nodes: Sequence[Node],
+        world: World,
         log: FaultLog,
         seed: int,
         *,
@@ -79,7 +80,7 @@ class Nemesis:
         mounts: bool = False,
         measure: bool = True,
     ) -> None:
-        self.base, self.nodes, self.log = base, list(nodes), log
+        self.base, self.nodes, self.world, self.log = base, list(nodes), world, log
         self.random = random.Random(seed)
         self.sql = Sql(base)
         self.points = tuple(points) or NAMES
@@ -87,7 +88,7 @@ class Nemesis:
         for name in ("state_readonly", "state_full", "spool_full", "database_full"):
             if not mounts or (name == "database_full" and base.kind != "sqlite"):
                 wanted.pop(name, None)
-        for name in ("cut", "restart_server") if base.kind == "sqlite" else ("lock",):
+        for name in ("cut", "restart_server") if base.kind == "sqlite" else ():
             wanted.pop(name, None)
         self.faults = wanted
         self.struck = 0
@@ -123,20 +124,15 @@ class Nemesis:
 
     # The daemons ----------------------------------------------------------------------------------------------------
 
-    def _held(self, node: Node) -> list[list[str]]:
-        """Return the runs and shops that the dead process of *node* had at work."""
-        with suppress(Exception):
-            return [list(row) for row in self.sql.once(RUNNING, (f"%:{node.pids[-1]}:%",))[0]]
-        return []
-
     def _after_kill(self, node: Node, at: int, kind: str, point: str) -> None:
-        held = self._held(node)
-        measured = self.measure and bool(held) and self.random.random() < 0.6
+        held = held_by(self.sql, node.pids[-1])
+        measured = self.measure and bool(held) and self.random.random() < 0.4
         if measured:
-            time.sleep(LEASE + 2.5)
+            wait_for_peer(self.sql, held, LEASE + 5.0)
         else:
             time.sleep(self.random.uniform(0.0, 0.6))
-        self.log.add(kind, at, node=node.number, point=point, held=held, measured=measured)
+        facts = {"node": node.number, "point": point, "held": as_rows(held)}
+        self.log.add(kind, at, **facts, measured=measured, until=at)
         node.start()
 
     def _kill(self) -> None:
@@ -171,9 +167,10 @@ class Nemesis:
 
     def _thaw(self, nodes: Sequence[Node], begun: int, point: str) -> None:
         time.sleep(LEASE * self.random.uniform(1.1, 2.0))
+        held = {node.number: as_rows(held_by(self.sql, node.pids[-1])) for node in nodes}
         for node in nodes:
             woken = node.send(signal.SIGCONT)
-            self.log.add("freeze", begun, node=node.number, point=point, until=woken)
+            self.log.add("freeze", begun, node=node.number, point=point, held=held[node.number], until=woken)
 
     def _term(self) -> None:
         node = self._victim(self.mortal)
@@ -206,11 +203,27 @@ class Nemesis:
         self.log.add("restart_server", begun)
 
     def _lock(self) -> None:
+        self._locked(self.random.choice((1.0, 2.0, 4.0, 8.0)))
+
+    def _lock_long(self) -> None:
+        self._locked(30.0)
+
+    def _locked(self, seconds: float) -> None:
+        """Hold a lock that no daemon gets past, longer than any of them waits for it."""
         begun = wall()
-        seconds = self.random.choice((1.0, 2.0, 4.0, 8.0))
-        with self.base.locked():
+        with suppress(Exception), self.base.locked():
             time.sleep(seconds)
         self.log.add("lock", begun, seconds=seconds)
+
+    # The API ------------------------------------------------------------------------------------------------------
+
+    def _storm_429(self) -> None:
+        """Let every shop's next answers be "too many requests"."""
+        begun = wall()
+        count = self.random.randrange(5, 20)
+        for shop in self.world.shops.values():
+            shop.script([{"fault": "429", "seconds": round(self.random.uniform(0.2, 2.0), 1)} for _ in range(count)])
+        self.log.add("api", begun, shop="all", faults=["429"] * count, storm=True)
 
     # The disk -------------------------------------------------------------------------------------------------------
 
@@ -299,7 +312,8 @@ class Weather(threading.Thread):
         begun = wall()
         mood = self.random.choice(list(MOODS))
         self.world.post.mood = mood
-        self.stopped.wait(self.random.uniform(0.3, 1.5))
+        # A tarpit must outlast the patience of whoever waits in it.
+        self.stopped.wait(self.random.uniform(3.0, 6.0) if mood == "tarpit" else self.random.uniform(0.3, 1.5))
         self.world.post.mood = ""
         self.log.add(f"smtp_{mood}", begun)
 
@@ -311,21 +325,22 @@ class Watcher(threading.Thread):
         super().__init__(name="watcher", daemon=True)
         self.sql, self.nodes = Sql(base), nodes
         self.stopped = threading.Event()
-        #: By shop: (moment, fence, holder, next_work_at) at each change, in order.
-        self.changes: dict[str, list[tuple[int, int, str, int]]] = {}
+        #: By shop: (moment, fence, holder, next_work_at, moment of the look before) at each change, in order.
+        self.changes: dict[str, list[tuple[int, int, str, int, int]]] = {}
         #: (moment, KiB, descriptors, threads) of the daemon that is never killed.
         self.usage: list[tuple[int, int, int, int]] = []
 
     def run(self) -> None:
         """Look until told to stop."""
-        looks = 0
+        looks = before = 0
         while not self.stopped.wait(0.1):
             with suppress(Exception):
                 rows, _ = self.sql.once("SELECT shop, fence, holder, next_work_at, {now} FROM {s}scheduler_shop")
                 for shop, fence, holder, work, at in rows:
                     known = self.changes.setdefault(shop, [])
                     if not known or known[-1][1:3] != (fence, holder or ""):
-                        known.append((int(at), int(fence), holder or "", int(work)))
+                        known.append((int(at), int(fence), holder or "", int(work), before))
+                before = int(rows[0][4]) if rows else before
             looks += 1
             if looks % 20 == 0:
                 with suppress(Exception):

@@ -37,6 +37,8 @@ class Verdict:
     failed: dict[str, list[str]] = field(default_factory=dict)
     #: Names of all checks made.
     made: list[str] = field(default_factory=list)
+    #: How much each failed check has found.
+    wrong: dict[str, int] = field(default_factory=dict)
     #: What was counted and measured.
     figures: dict[str, Any] = field(default_factory=dict)
 
@@ -45,6 +47,7 @@ class Verdict:
         found = list(wrong)
         self.made.append(name)
         if found:
+            self.wrong[name] = len(found)
             self.failed[name] = [*found[:8], *([f"... {len(found)} in all"] if len(found) > 8 else [])]
 
 
@@ -80,6 +83,7 @@ class Oracle:
         self._mails()
         self._explained()
         self._defects()
+        self._at_kills()
         self._times()
         self._usage()
         self._count()
@@ -133,7 +137,8 @@ class Oracle:
         wrong = []
         for at, node, shop in self.world.requests:
             held = [change for change in self.watch.changes.get(shop, []) if change[0] <= at - 300]
-            after = [change for change in self.watch.changes.get(shop, []) if at - 300 < change[0] <= at + 300]
+            # A change happened somewhere between two looks, which lie far apart on a busy machine.
+            after = [change for change in self.watch.changes.get(shop, []) if change[4] - 300 <= at < change[0] + 300]
             if not held or not held[-1][2] or after:
                 continue
             pid = int(held[-1][2].split(":")[-2])
@@ -166,12 +171,13 @@ class Oracle:
         check("a_file_each", (f"{path}: {number} deliveries" for path, number in paths.items() if number > 1))
         check("same_bytes", (key for key, kinds in self.world.post.digests.items() if len(kinds) > 1))
         unknown = [row for row in mails if row["state"] == "unknown"]
-        ambiguous = (*HARD, "smtp_drop_before", "smtp_drop_after", "smtp_slow")
+        ambiguous = (*HARD, "smtp_drop_before", "smtp_drop_after", "smtp_slow", "smtp_tarpit")
         windows = [(row["begun"], row["until"]) for row in self.log.of(*ambiguous)]
         check("unknown_explained", (str(row) for row in unknown if not _near(row["updated_at"], windows)))
         never = sum(not taken[row["key"]] for row in unknown)
         by_loss = sum(str(row["error"]).startswith("The process was lost") for row in unknown)
         figures = {"deliveries": len(self.deliveries), "mails_taken": sum(taken.values()), "unknown": len(unknown)}
+        figures["notices_taken"] = self.world.post.notices
         figures["unknown_by_a_lost_process"] = by_loss
         self.verdict.figures |= {**figures, "unknown_and_not_taken": never}
         open_ = (row for row in self.deliveries if row["state"] in ("pending", "sending"))
@@ -206,16 +212,27 @@ class Oracle:
 
     # Figures --------------------------------------------------------------------------------------------------------
 
+    def _at_kills(self) -> None:
+        """How many deliveries of the runs at work were not done when a daemon was killed, and what became unknown."""
+        lost = (row for row in self.deliveries if str(row["error"]).startswith("The process was lost"))
+        unknown = [row for row in lost if row["state"] == "unknown"]
+        found = {way: {"in_flight": 0, "unknown": 0} for way in ("at random moments", "at steps")}
+        kills = sorted(self.log.of("kill"), key=lambda row: -row["begun"])
+        for kill in kills:
+            way = found["at steps" if kill["point"] else "at random moments"]
+            runs = {item["run"] for item in kill["held"] if item["run"]}
+            mine = [row for row in unknown if row["run_id"] in runs and row["updated_at"] >= kill["begun"]]
+            way["in_flight"] += sum(item["in_flight"] for item in kill["held"])
+            way["unknown"] += len(mine)
+            unknown = [row for row in unknown if row not in mine]  # the last kill before it has done it
+        self.verdict.figures["at_kills"] = found
+
     def _times(self) -> None:
         """How long a killed daemon's run waited for a peer, and a stopped one's shop."""
         recovered, resumed = [], []
         for row in self.log.of("kill"):
-            others = [(one["begun"], one["until"]) for one in self.log.of(*HARD) if one is not row]
-            quiet = not any(a <= row["begun"] + 1000 * LEASE + 2_500 and b >= row["begun"] - 500 for a, b in others)
-            for run_id, _ in row["held"] if row["measured"] and quiet else ():
-                adopted = [one for one in self.attempts if one["run_id"] == run_id and one["status"] == "lost"]
-                later = [one["finished_at"] for one in adopted if one["finished_at"] >= row["begun"]]
-                recovered.append((min(later) - row["begun"]) / 1000 if later else 999.0)
+            if row["measured"] and self._quiet(row):
+                recovered += [self._recovered(row["begun"], item) for item in row["held"]]
         for row in self.log.of("term"):
             for changes in self.watch.changes.values():
                 resumed += _taken_over(changes, row)
@@ -224,6 +241,19 @@ class Oracle:
         slow = (f"after {seconds:.1f} s" for seconds in resumed if seconds > self.patience)
         self.verdict.check("a_peer_goes_on_after_a_stop", slow)
         self.verdict.figures |= {"recovered_s": _spread(recovered), "resumed_after_term_s": _spread(resumed)}
+        self.verdict.figures |= {"recovered_each_s": recovered, "resumed_each_s": resumed}
+
+    def _quiet(self, kill: dict[str, Any]) -> bool:
+        """Whether nothing else kept the peer from taking over; the other victims of a walk are no peers."""
+        others = (one for one in self.log.of(*HARD) if one is not kill and not one.get("walk"))
+        begin, end = kill["begun"] - 500, kill["begun"] + 1000 * LEASE + 2_500
+        return not any(one["begun"] <= end and one["until"] >= begin for one in others)
+
+    def _recovered(self, killed: int, held: dict[str, Any]) -> float:
+        """Return the seconds from a kill until a peer had claimed the shop (the look is a tenth of a second coarse)."""
+        raised = (at for at, fence, *_ in self.watch.changes.get(held["shop"], ()) if fence > held["fence"])
+        later = next(raised, None)
+        return 999.0 if later is None else (later - killed) / 1000
 
     def _usage(self) -> None:
         rows = self.watch.usage
@@ -252,7 +282,7 @@ class Oracle:
         self.verdict.figures["claims_seen"] = sum(len(changes) for changes in shops)
 
 
-def _taken_over(changes: list[tuple[int, int, str, int]], term: dict[str, Any]) -> list[float]:
+def _taken_over(changes: list[tuple[int, int, str, int, int]], term: dict[str, Any]) -> list[float]:
     """Return the seconds that a shop with work lay free after the stopped daemon gave it back."""
     mine = f":{term['pid']}:"
     found = []
@@ -270,7 +300,8 @@ def _near(at: int, windows: Iterable[tuple[int, int]], slack: int = WAKE) -> boo
 def _spread(values: list[float]) -> dict[str, float]:
     if not values:
         return {"count": 0}
-    return {"count": len(values), "median": round(statistics.median(values), 2), "max": round(max(values), 2)}
+    middle = round(statistics.median(values), 2)
+    return {"count": len(values), "min": round(min(values), 2), "median": middle, "max": round(max(values), 2)}
 
 
 def _read(sql: Sql, table: str, columns: Sequence[str]) -> list[dict[str, Any]]:

@@ -10,18 +10,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .app import App, wait_for_cursors
+from .app import OPEN, App, wait_for_cursors
 from .databases import Base, Sql, open_base, wait_until
 from .fleet import Node
 from .mutants import Mutant
 from .nemesis import FaultLog, Nemesis, Watcher, Weather, covered, may_mount
 from .oracle import Oracle, Tell, Verdict
+from .walk import Step, Walk
 from .workbench import build
 from .world import World, wall
 
 #: Seconds after the last fault within which every row must be final.
 SETTLE = 60.0
-OPEN = "SELECT COUNT(*) FROM {s}scheduler_run WHERE status IN ('queued', 'running')"
+UNKNOWN = """
+SELECT COUNT(*) FROM {s}scheduler_delivery d JOIN {s}scheduler_run r ON r.id = d.run_id
+WHERE d.state = 'unknown' AND r.queued_at >= ?"""
 
 
 @dataclass(slots=True)
@@ -38,6 +41,10 @@ class Order:
     shops: int = 16
     #: Writes of the app each second.
     rate: float = 14.0
+    #: Seconds that the API lets each request wait, at least and at most.
+    latency: tuple[float, float] = (0.0, 0.0)
+    #: Open runs beyond which the app waits; 0 is no limit.
+    backlog: int = 0
     mutant: Mutant | None = None
     #: Whether API and mail have bad days.
     weather: bool = True
@@ -46,15 +53,42 @@ class Order:
     #: Faults to draw from; all where empty.
     faults: tuple[str, ...] = ()
     points: tuple[str, ...] = ()
-    #: Seconds that a sitting without kills lasts.
-    seconds: float = 0.0
+    #: Steps of the walk at which a daemon is struck, in place of faults drawn by chance.
+    steps: tuple[Step, ...] = ()
+    #: Writes of the app that a sitting without kills waits for.
+    writes: int = 0
+    #: How often the app writes a moment that it has written before.
+    repeats: float = 0.1
     #: Whether the daemons share only the work of foreign moments (for mutants), or rules too.
     rules: bool = True
     #: Seconds beyond a lease's end, or a stop, within which a peer must go on; tests on busy machines give more.
     patience: float = 2.0
+    #: Seconds after the last fault within which every row must be final.
+    settle: float = SETTLE
     #: Whether a clean daemon does ordinary work at the end.
     calm: bool = True
     tell: Tell = field(default=print)
+
+
+def order_of_steps(kind: str, seed: int, folder: Path, steps: tuple[Step, ...], *, patience: float = 2.0) -> Order:
+    """Return a sitting that goes over *steps*: a peer, five victims, no other fault."""
+    return Order(
+        kind=kind,
+        seed=seed,
+        kills=0,
+        folder=folder,
+        daemons=6,
+        shops=12,
+        rate=25.0,
+        # Few enough that shops are given back all the time and every daemon gets its share.
+        backlog=8,
+        steps=steps,
+        weather=False,
+        mounts=False,
+        rules=False,
+        patience=patience,
+        calm=False,
+    )
 
 
 def sit(order: Order) -> Verdict:
@@ -68,6 +102,8 @@ class _Sitting:
     def __init__(self, order: Order, stack: ExitStack) -> None:
         self.order = order
         self.random = random.Random(order.seed)
+        #: Deliveries that became unknown although nothing was wrong.
+        self.unknown_in_calm = 0
         mutant = order.mutant
         path = build(order.folder / "package", changes=mutant.changes if mutant else ())
         count = order.daemons or self.random.choice((2, 3, 3, 4))
@@ -79,7 +115,7 @@ class _Sitting:
         self.base: Base = stack.enter_context(open_base(order.kind, data))
         domains = [f"shop{number:02}.myshopify.com" for number in range(order.shops)]
         # One door more than daemons: the clean daemon at the end has a number of its own.
-        self.world = stack.enter_context(World(domains, count + 1))
+        self.world = stack.enter_context(World(domains, count + 1, order.latency))
         environ = mutant.environ if mutant else {}
         self.nodes = [
             Node(number, order.folder / "place", self.base.url, self.world, path, environ.get(number, {}))
@@ -87,8 +123,10 @@ class _Sitting:
         ]
         stack.enter_context(_ended(self.nodes))
         self.log = FaultLog(order.folder / "faults.jsonl")
-        self.app = App(self.base, self.world, order.seed + 1, order.rate, rules=order.rules)
+        self.app = App(self.base, self.world, order.seed + 1, order.rate, rules=order.rules, backlog=order.backlog)
+        self.app.repeats = order.repeats
         self.watch = Watcher(self.base, self.nodes)
+        self.walk = Walk(self.base, self.nodes[:-1], self.world, self.log)
         self.sql = Sql(self.base)
         for sql in (self.sql, self.app.sql, self.watch.sql):
             stack.callback(sql.close)
@@ -105,6 +143,8 @@ class _Sitting:
         wait_for_cursors(self.app, 30)
         for node in working:
             node.wait_ready()
+        if self.order.mounts and not self.mounts:
+            self.order.tell("no full or read-only disks: only root may lay file systems over folders")
         self.order.tell(f"{len(working)} daemons, {len(self.app.planned)} schedules, {self.order.kind}")
         self.watch.start()
         self.app.start()
@@ -116,12 +156,15 @@ class _Sitting:
         sides = (self.sql, self.app, self.world, self.nodes, self.log, self.watch)
         oracle = Oracle(*sides, patience=self.order.patience)
         verdict = oracle.judge(started, ended)
-        verdict.check("settled", [] if settled < SETTLE else [f"after {settled:.0f} s"])
+        verdict.check("settled", [] if settled < self.order.settle else [f"after {settled:.0f} s"])
         if self.order.calm:
             verdict.check("calm_after_the_storm", calm)
         verdict.check("nothing_left", self._left())
+        verdict.check("every_step_reached", [*self.walk.missed, *self.walk.trouble])
         verdict.check("the_app_wrote", [self.app.trouble] if self.app.trouble else [])
         figures: dict[str, Any] = {"daemons": len(working), "seconds": round((ended - started) / 1000)}
+        figures["restarts"] = sum(len(node.pids) - 1 for node in working)
+        figures["unknown_in_calm"] = self.unknown_in_calm
         verdict.figures |= figures | {"settled_s": round(settled, 1), "node_rows": self._node_rows()}
         # They go with their run's folder (spool.keep): counted, not judged.
         spool = self.order.folder / "place" / "spool"
@@ -129,27 +172,28 @@ class _Sitting:
         return verdict
 
     def _storm(self, working: list[Node]) -> None:
-        order, mutant = self.order, self.order.mutant
+        order = self.order
         weather = Weather(self.world, self.log, order.seed + 2)
         if order.weather:
             weather.start()
-        faults = (mutant.faults if mutant else ()) or order.faults
-        points = (mutant.points if mutant else ()) or order.points
         time.sleep(1.0)
-        if order.kills and (faults or mutant is None):
+        if order.steps:
+            self.walk.go(order.steps)
+        elif order.kills:
             nemesis = Nemesis(
                 self.base,
                 working,
+                self.world,
                 self.log,
                 order.seed + 3,
-                faults=faults,
-                points=points,
+                faults=order.faults,
+                points=order.points,
                 mounts=self.mounts,
                 measure=order.calm,
             )
             nemesis.strike(order.kills, order.tell)
             nemesis.sql.close()
-        time.sleep(order.seconds)
+        wait_until(lambda: self.app.written >= order.writes or self.app.trouble, 120)
         self._stop(self.app)
         weather.stopped.set()
         if order.weather:
@@ -164,12 +208,12 @@ class _Sitting:
         for node in working:
             node.disarm()
             node.send(signal.SIGCONT)
-            if not node.alive():
+            if not node.alive() and not self.order.steps:
                 node.start()
         begun = time.monotonic()
         time.sleep(1.2)  # the app's last moments lie up to 0.9 s ahead
         with suppress(TimeoutError):
-            wait_until(self._quiet, SETTLE if self.order.calm else SETTLE / 4)
+            wait_until(self._quiet, self.order.settle)
         took = time.monotonic() - begun
         for node in working:
             node.send(signal.SIGTERM)
@@ -209,6 +253,8 @@ class _Sitting:
         rows = self.sql.ask(sql, (since,))
         good = ("succeeded", "partial")
         wrong = [str(row) for row in rows if row[1] not in good or row[2] != 1]
+        self.unknown_in_calm = int(self.sql.ask(UNKNOWN, (since,))[0][0])
+        wrong += [f"{self.unknown_in_calm} deliveries unknown"] if self.unknown_in_calm else []
         clean.send(signal.SIGTERM)
         if clean.process is not None:
             with suppress(Exception):
@@ -217,7 +263,10 @@ class _Sitting:
 
     def _left(self) -> list[str]:
         place = self.order.folder / "place"
-        files = [*place.rglob("*.part"), *place.rglob(".state.json-*")]
+        files = list(place.rglob("*.part"))
+        for node in self.nodes:
+            # What a killed daemon was writing, the next start with its state file takes away.
+            files += [] if node.killed else node.state_folder.glob(".state.json-*")
         found = [str(path.relative_to(place)) for path in files]
         found += [
             f"lease: {row}" for row in self.sql.ask("SELECT shop, holder FROM {s}scheduler_shop WHERE holder <> ''")

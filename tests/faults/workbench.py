@@ -28,7 +28,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A named point of the walk: a line of its own before or behind the one line that holds *text*."""
+    """A named step of the walk: a line of its own before or behind the one line that holds *text*."""
 
     name: str
     #: The file, below the package.
@@ -37,12 +37,12 @@ class Point:
     before: bool = True
 
 
-#: In the order of the walk.
+#: In the order of the walk; those of `COMMITS` stand among them.
 POINTS = (
-    Point("planned", "tick.py", "self.store.queueing.queue(plans, now)"),
-    Point("handed", "tick.py", "if threads.start(lease)"),
-    Point("claimed", "perform.py", "self.store.corridor.enter("),
-    Point("started", "perform.py", "= self.preparer.make("),
+    Point("queued", "store/queueing.py", "return queued"),
+    Point("claimed", "tick.py", "threads.start(lease)"),
+    Point("handed", "perform.py", "self.store.corridor.enter("),
+    Point("entered", "perform.py", "= self.preparer.make("),
     Point("fetched", "prepare.py", 'self._timed("render"'),
     Point("rendered", "perform.py", "= self.preparer.make(", before=False),
     Point("published", "perform.py", "= self.deliverer.deliver("),
@@ -54,42 +54,119 @@ POINTS = (
     Point("leaving", "perform.py", "self.store.corridor.leave"),
     Point("left", "perform.py", "self.store.corridor.leave", before=False),
 )
-NAMES = tuple(point.name for point in POINTS)
 
-REACH = '''"""Points of a test: a file FOLDER/NAME holds the signal that this process sends itself there."""
+TOGETHER = "self.engine.together(steps)"
+
+
+def _commits(name: str, file: str, start: str, end: str = "") -> Change:
+    """Return the change that puts a point behind the last statement of shared steps, before their commit."""
+    return Change(file, f"{start}{TOGETHER}{end}", f"{start}self.engine.together(before({name}, steps)){end}")
+
+
+#: Points before a commit: every statement of it was made, and nothing of it may be there afterwards.
+COMMITS = (
+    Change(
+        "store/queueing.py",
+        "                self._remember_rules(kept)\n",
+        '                self._remember_rules(kept)\n                reach("queued_uncommitted")\n',
+    ),
+    Change(
+        "tick.py",
+        "    leases = store.leases.claim(free, only, threads.busy())\n",
+        "    with store.engine.transaction():\n"
+        "        leases = store.leases.claim(free, only, threads.busy())\n"
+        '        reach("claimed_uncommitted")\n',
+    ),
+    _commits('"entered_uncommitted"', "store/corridor.py", "adopted, run = "),
+    _commits('"published_uncommitted"', "store/corridor.py", "\n        ", "\n"),
+    _commits(
+        '"sending_uncommitted" if text is self._begin_text else "delivered_uncommitted"',
+        "store/deliveries.py",
+        "\n        ",
+    ),
+    _commits('"finished_uncommitted"', "store/corridor.py", "made = "),
+    Change(
+        "store/corridor.py",
+        "        row = self.engine.write(CLOSE_AND_START_POSTGRES, values)[0]\n",
+        "        with self.engine.transaction():\n"
+        "            row = self.engine.write(CLOSE_AND_START_POSTGRES, values)[0]\n"
+        '            reach("finished_uncommitted")\n',
+    ),
+    _commits('"left_uncommitted"', "store/leases.py", "return bool(", ")"),
+)
+UNCOMMITTED = ("queued", "claimed", "entered", "published", "sending", "delivered", "finished", "left")
+
+#: Every point, in the order of the walk.
+NAMES = tuple(
+    name
+    for point in POINTS
+    for name in ((f"{point.name}_uncommitted", point.name) if point.name in UNCOMMITTED else (point.name,))
+)
+
+IMPORT = "from scheduler_daemon.points import before, reach  # noqa: F401"
+
+REACH = '''"""
+Points of a test: a file FOLDER/NAME says which signal this process sends itself there, and at which time.
+
+A third number is for how many seconds the thread then stays there, while the others go on.
+"""
 
 import faulthandler
 import os
 import signal
+import threading
+import time
 
 _FOLDER = os.environ.get("FAULT_POINTS", "")
+_GUARD = threading.Lock()
 # Where a daemon hangs, its threads say what they do.
 faulthandler.register(signal.SIGUSR2, all_threads=True)
 
 
 def reach(name: str) -> None:
-    """Send the signal that waits at this point, once."""
+    """Send the signal that waits at this point, when it is its turn."""
     path = f"{_FOLDER}/{name}"
     if not _FOLDER or not os.path.exists(path):
         return
-    try:
-        with open(path, encoding="ascii") as file:
-            number = int(file.read())
-        os.unlink(path)
-    except (OSError, ValueError):
-        return
-    os.kill(os.getpid(), number)
+    with _GUARD:
+        try:
+            with open(path, encoding="ascii") as file:
+                number, times, pause = map(float, file.read().split())
+            if times > 1:
+                with open(f"{path}.next", "w", encoding="ascii") as file:
+                    file.write(f"{number} {times - 1} {pause}")
+                os.replace(f"{path}.next", path)
+                return
+            os.unlink(path)
+        except (OSError, ValueError):
+            return
+        os.kill(os.getpid(), int(number))
+    time.sleep(pause)
+
+
+def before(name, steps):
+    """Return *steps* with a point behind them."""
+
+    def run(execute):
+        made = steps(execute)
+        reach(name)
+        return made
+
+    return run
 '''
 
 
 def build(folder: Path, *, points: bool = True, changes: Sequence[Change] = (), source: Path = PACKAGE) -> Path:
     """Copy the package into *folder*, change the copy, and return what belongs on the path."""
     target = folder / "scheduler_daemon"
-    shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(source, target)  # with what was compiled: files that stay as they are need not be compiled anew
     if points:
         (target / "points.py").write_text(REACH, encoding="utf-8")
         for point in POINTS:
             mark(target, point)
+        for change in COMMITS:
+            apply(target, change)
+            bring(target / change.file)
     for change in changes:
         apply(target, change)
     return folder
@@ -115,6 +192,13 @@ def mark(target: Path, point: Point) -> None:
     line = lines[found[0]]
     indent = line[: len(line) - len(line.lstrip())]
     lines.insert(found[0] + (not point.before), f'{indent}reach("{point.name}")')
-    if "from .points import reach" not in lines:
-        lines.insert(next(n for n, text in enumerate(lines) if text.startswith("from .")), "from .points import reach")
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    bring(path)
+
+
+def bring(path: Path) -> None:
+    """Let a file know the points."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    if IMPORT not in lines:
+        lines.insert(next(n for n, text in enumerate(lines) if text.startswith("from .")), IMPORT)
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")

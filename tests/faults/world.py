@@ -21,13 +21,14 @@ def wall() -> int:
 class RequestLog(list[dict[str, Any]]):
     """A simulator's log that says when each request came and which daemon asked."""
 
-    def __init__(self, node: int, seen: Callable[[int, str], None]) -> None:
+    def __init__(self, node: int, seen: Callable[[int, str], None], latency: tuple[float, float]) -> None:
         super().__init__()
-        self.node, self.seen = node, seen
+        self.node, self.seen, self.latency = node, seen, latency
 
     def append(self, entry: dict[str, Any]) -> None:
-        """Take one request."""
+        """Take one request, and let it wait as long as an answer over the net takes."""
         self.seen(self.node, str(entry["shop"]))
+        time.sleep(random.uniform(*self.latency))
 
 
 class ShopFace:
@@ -43,7 +44,7 @@ class ShopFace:
 class World:
     """The API and the mail, with a door of its own for each of *nodes* daemons."""
 
-    def __init__(self, domains: Sequence[str], nodes: int) -> None:
+    def __init__(self, domains: Sequence[str], nodes: int, latency: tuple[float, float] = (0.0, 0.0)) -> None:
         self.shops = {name: SimShop(name, orders=3, seed=number) for number, name in enumerate(domains)}
         for shop in self.shops.values():
             shop.restore_rate = shop.bucket_size = 100_000.0
@@ -52,7 +53,7 @@ class World:
         self.post = PostOffice()
         self.apis: list[Simulator] = []
         for node in range(nodes):
-            log = RequestLog(node, lambda who, shop: self.requests.append((wall(), who, shop)))
+            log = RequestLog(node, lambda who, shop: self.requests.append((wall(), who, shop)), latency)
             faces: list[Any] = [ShopFace(shop, log) for shop in self.shops.values()]
             self.apis.append(Simulator(faces))
         self.doors = [self.post.door(node) for node in range(nodes)]
@@ -72,6 +73,8 @@ class World:
             door.server_close()
 
 
+#: Who is told of trouble.
+OWNER = "owner@faults.example"
 #: What the mail server may do to the mails of a while.
 MOODS = {
     "refuse": "hangs up before its greeting",
@@ -79,6 +82,7 @@ MOODS = {
     "drop_before": "hangs up at the final dot and keeps nothing",
     "drop_after": "keeps the mail and hangs up without an answer",
     "slow": "lets the sender wait for the answer to DATA",
+    "tarpit": "answers a byte at a time, for longer than anybody waits",
 }
 
 
@@ -93,6 +97,8 @@ class PostOffice:
         self.digests: dict[str, set[str]] = {}
         #: (moment, daemon, key, whether the answer was given) of each taken mail.
         self.events: list[tuple[int, int, str, bool]] = []
+        #: Mails to the owner, who may be told twice but never by silence.
+        self.notices = 0
         self.lock = threading.Lock()
 
     def door(self, node: int) -> "Door":
@@ -106,6 +112,9 @@ class PostOffice:
         found = re.search(rb"(?mi)^X-Report-Key:\s*(\S+)", data)
         key = found[1].decode() if found else "none"
         with self.lock:
+            if not found and re.search(rb"(?mi)^To:.*" + OWNER.encode(), data):
+                self.notices += 1
+                return
             self.taken[key] += 1
             self.digests.setdefault(key, set()).add(hashlib.sha256(data).hexdigest())
             self.events.append((wall(), node, key, answered))
@@ -171,7 +180,14 @@ class _Talk(socketserver.StreamRequestHandler):
         return True
 
     def _say(self, *lines: str) -> None:
-        self.wfile.write("".join(f"{line}\r\n" for line in lines).encode())
+        data = "".join(f"{line}\r\n" for line in lines).encode()
+        if self.server.office.mood != "tarpit":
+            self.wfile.write(data)
+            return
+        for number in range(len(data)):
+            self.wfile.write(data[number : number + 1])
+            if self.server.office.mood == "tarpit":
+                time.sleep(0.8)
 
 
 def _answer_to(verb: str, mood: str) -> str:
