@@ -29,8 +29,14 @@ class ShopAccess:
     store: Store
     _local: threading.local = field(default_factory=threading.local)
 
-    def open_shop(self, domain: str, now: datetime, pause: Callable[[float], None]) -> tuple[Client, Shop]:
-        """Return the shop's API and what is known of it, asked anew once a day; raise SessionError, SourceError."""
+    def open_shop(
+        self, domain: str, now: datetime, pause: Callable[[float], None], *, learn: bool = True
+    ) -> tuple[Client, Shop]:
+        """
+        Return the shop's API and what is known of it, asked anew once a day; raise SessionError, SourceError.
+
+        Without *learn* what the API says of the shop is not written down.
+        """
         session = self.session(domain, now)
         settings = self.config.shopify
         api = Client(
@@ -47,7 +53,8 @@ class ShopAccess:
         shop = self.store.shops.find(domain)
         if shop.checked_at is None or now - shop.checked_at > FRESH:
             shop = replace(check_shop(api, now), paused_at=shop.paused_at, paused_reason=shop.paused_reason)
-            self.store.shops.learn(shop)
+            if learn:
+                self.store.shops.learn(shop)
         return api, shop
 
     def session(self, domain: str, now: datetime) -> StoredSession:

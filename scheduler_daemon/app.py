@@ -13,7 +13,6 @@ from .deliver import Deliverer
 from .errors import StoreError
 from .lib.clock import monotonic
 from .logs import say, say_defect
-from .model import Lease
 from .notify import Notifier
 from .perform import Performer
 from .prepare import Preparer
@@ -24,7 +23,7 @@ from .revival import Revival
 from .sources import TYPES
 from .spool import Spool
 from .store import Store, read_url
-from .threads import ShopThreads
+from .threads import Hold, ShopThreads
 from .tick import EVERYTHING, Found, Only, Planner, tell
 
 
@@ -160,13 +159,16 @@ class Heartbeat:
             started = monotonic()
             holds = self._threads.holds()
             if holds:
-                self._beat([hold.lease for hold in holds])
+                self._beat(holds)
             wait = max(0.05, self._every - (monotonic() - started))
         self._store.close()
 
-    def _beat(self, leases: list[Lease]) -> None:
+    def _beat(self, holds: list[Hold]) -> None:
+        runs = {run.id: hold for hold in holds if (run := hold.run) is not None}
         try:
-            valid_until, lost = self._store.leases.beat(leases)
+            valid_until, lost = self._store.leases.beat([hold.lease for hold in holds])
+            for run_id in self._store.corridor.cancelling.wished(list(runs)):
+                runs[run_id].cancelled = run_id
         except StoreError as error:
             # The leases run out by themselves if this lasts; `valid_until` then stops every shop.
             say("check_failed", "warning", error=error.message)

@@ -6,18 +6,17 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from .channels import Channel, Parcel, open_channel
+from .condition import is_note
 from .config import Config
 from .errors import DeliveryError, RunError, SchedulerError
 from .lib.clock import to_ms, utc_now
 from .lib.ids import new_ulid
 from .logs import say_defect
-from .model import Delivery, DeliveryState, Outcome, Receipt, Recipient, ReportFile, Run, RunStatus
+from .model import Delivery, DeliveryState, Outcome, Receipt, Recipient, ReportFile, Run
 from .retry import RetryPolicy, next_attempt_at
 from .store import Store
 from .threads import Hold
-
-#: Refusals that no repeat cures.
-REFUSED = ("smtp_refused", "bad_address", "message_too_big", "channel_not_configured")
+from .verdict import cancelled, judge
 
 
 @dataclass(slots=True)
@@ -31,7 +30,11 @@ class Deliverer:
 
     def recipients(self, run: Run) -> tuple[Recipient, ...]:
         """Return to whom the run goes: its recipients, the folder where there are none, `redirect_to` in that mode."""
-        found = run.recipients
+        return self.to_whom(run.recipients)
+
+    def to_whom(self, asked: tuple[Recipient, ...]) -> tuple[Recipient, ...]:
+        """Return to whom a report for *asked* goes; raise RunError `no_recipients`."""
+        found = asked
         if not found and self.config.folder is not None:
             found = (Recipient("folder", "folder"),)
         if not found:
@@ -53,6 +56,22 @@ class Deliverer:
         rows = [new_delivery(run, to, at + number) for number, to in enumerate(self.recipients(run))]
         hold.keep_trying(lambda: self.store.corridor.publish(hold.lease, run, file, spool_path, rows))
 
+    def has_copies(self, run: Run) -> bool:
+        """Whether a person asked for *run* to be sent again: then it is sent as it was made, or not at all."""
+        return any(row.copy for row in self.store.history.deliveries(run.id))
+
+    def give_up(self, run: Run, hold: Hold, error: RunError) -> Outcome:
+        """Send no copy of *run* any more, because of *error*; return what its deliveries then make of it."""
+        told = (error.code, error.message)
+        hold.keep_trying(lambda: self.store.deliveries.give_up(hold.lease, run.id, told))
+        return judge(self.store.history.deliveries(run.id), utc_now())
+
+    def cancel(self, run: Run, hold: Hold, error: RunError) -> Outcome:
+        """Send nothing of *run* any more, because a person cancelled it; return how it ends."""
+        told = (error.code, error.message)
+        hold.keep_trying(lambda: self.store.deliveries.give_up(hold.lease, run.id, told))
+        return cancelled(self.store.history.deliveries(run.id), utc_now())
+
     def deliver(self, run: Run, file: ReportFile, hold: Hold) -> Outcome:
         """
         Send *file* to everyone who has not got it yet and may get it now; return how that ended.
@@ -70,7 +89,7 @@ class Deliverer:
         finally:
             for channel in channels.values():
                 channel.close()
-        return judge(self.store.history.deliveries(run.id))
+        return judge(self.store.history.deliveries(run.id), utc_now())
 
     def _deliver_one(
         self,
@@ -85,7 +104,9 @@ class Deliverer:
         to = tuple(
             item.recipient for item in rows if item.recipient.channel == row.recipient.channel and item.copy == 0
         )
-        parcel = Parcel(file, file.about, to, reply_to=run.owner)
+        condition = run.report.condition if run.report is not None else {}
+        bare = is_note(condition, file.about.row_count)
+        parcel = Parcel(file, file.about, to, reply_to=run.owner, bare=bare)
         try:
             receipt = self._channel(row.recipient.channel, channels).deliver(parcel, row.recipient, row.key)
         except DeliveryError as error:
@@ -139,27 +160,3 @@ def new_delivery(run: Run, recipient: Recipient, at: int, copy: int = 0) -> Deli
     digest = sha256(f"{recipient.channel}:{recipient.address}".encode()).hexdigest()[:16]
     key = f"{run.id}:{digest}:{copy}"
     return Delivery(new_ulid(at), run.id, recipient, key, DeliveryState.PENDING, copy)
-
-
-def judge(rows: Sequence[Delivery]) -> Outcome:
-    """
-    Return what the deliveries make of their run (DESIGN 3).
-
-    While one may still be retried the run is `queued`; then all delivered is `succeeded`, some `partial`, none
-    `failed`; `unknown` counts as not delivered.
-    """
-    waiting = [row for row in rows if row.state is DeliveryState.PENDING]
-    delivered = [row for row in rows if row.state is DeliveryState.DELIVERED]
-    bad = [row for row in rows if row.state in (DeliveryState.FAILED, DeliveryState.UNKNOWN)]
-    first = next(iter([*waiting, *bad]), None)
-    code, error = (first.error_code, first.error) if first is not None else (None, None)
-    said = f"{len(delivered)} of {len(rows)} delivered. {error or ''}".strip()
-    if waiting:
-        soonest = min((row.not_before for row in waiting if row.not_before), default=utc_now())
-        return Outcome(RunStatus.QUEUED, error_code=code, error=f"sending: {said}", not_before=soonest, counts=False)
-    if len(delivered) == len(rows):
-        return Outcome(RunStatus.SUCCEEDED)
-    if delivered:
-        return Outcome(RunStatus.PARTIAL, error_code=code, error=said)
-    permanent = all(row.error_code in REFUSED for row in bad)
-    return Outcome(RunStatus.FAILED, error_code=code, error=error, permanent=permanent)

@@ -88,6 +88,10 @@ CODES: dict[str, str] = {
     "command_failed": "The program that is told of trouble cannot be run, failed, or took too long.",
     "shop_paused": "A shop was paused because Shopify refuses it; it goes on by itself.",
     "cancelled": "A person cancelled it.",
+    "run_finished": "The run is over; nothing of it can be stopped.",
+    "run_unfinished": "The run is not over yet.",
+    "condition_unmet": "The report's condition was not met.",
+    "bad_condition": "A condition cannot be read, or names a column without a total.",
     "interrupted": "The daemon stopped before the attempt was done.",
     "internal": "A defect of this program; the log has the details.",
 }

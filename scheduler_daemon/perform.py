@@ -11,19 +11,21 @@ from .channels import IDEMPOTENT, KINDS
 from .config import Config
 from .deliver import Deliverer, sentence
 from .errors import LeaseLost, RunError, SchedulerError, SessionError, StoreError, Throttled, UsageError
+from .judging import Judge, Unmet
 from .lib.clock import monotonic, utc_now
 from .lib.words import plural
 from .logs import say, say_defect
-from .model import Outcome, Run, RunStatus, SkipReason, Trigger
+from .model import Outcome, ReportFile, Run, RunStatus, SkipReason, Trigger
 from .prepare import Preparer
 from .retry import RetryPolicy, next_attempt_at
 from .store import Store
-from .threads import Hold, Stopped
+from .threads import Cancelled, Hold, Stopped
 from .trouble import trouble_of
 
 #: One claim lasts this long while other shops wait: a report of ordinary length, or many short ones. Longer slices
 #: save a millisecond each and make the last shops late: 2,000 calls of 50 ms took 8 % longer.
 MOST_SECONDS = 0.25
+DEFECT = "A defect of the scheduler; its log has the details."
 
 
 @dataclass(slots=True)
@@ -65,7 +67,13 @@ class Performer:
     def give_up(self, hold: Hold) -> None:
         """Give back the shop of a thread that hangs beyond its deadline; never raises."""
         late = RunError("The attempt hung beyond its deadline.", code="deadline_passed", retryable=True)
-        self._give_back(hold, lambda run: self._failure(run, late))
+
+        def judge(run: Run) -> Outcome:
+            if run.spool_path and self.deliverer.has_copies(run):
+                return interrupted(Stopped(late.message))  # what it sent becomes unknown; the rest is tried again
+            return self._failure(run, late)
+
+        self._give_back(hold, judge)
 
     def _give_back(self, hold: Hold, judge: Callable[[Run], Outcome]) -> None:
         run = hold.run
@@ -111,6 +119,8 @@ class Performer:
         """Close the attempt with all that follows from it, in one commit; return the shop's next run, started."""
         lease, also = hold.lease, None
         trouble = trouble_of(run, outcome, known=run.schedule_id in troubled)
+        if trouble is not None and not trouble.recovered and run.spool_path and self.deliverer.has_copies(run):
+            trouble = None  # whoever sends it again by hand sees how that ended
         if trouble is not None:
             token = self.store.sessions.mark(lease.shop) if trouble.closes_shop else ""
             also = partial(self.store.troubles.ended, lease=lease, run=run, trouble=trouble, token=token)
@@ -132,6 +142,12 @@ class Performer:
             return self._make_and_send(run, hold, timings)
         except Stopped as error:
             return interrupted(error)
+        except Cancelled as error:
+            return replace(self.deliverer.cancel(run, hold, error), timings=timings)
+        except Unmet as error:
+            self.preparer.spool.discard([run.id])
+            told = (SkipReason.CONDITION.value, error.code, error.message)
+            return Outcome(RunStatus.SKIPPED, *told, timings=timings, record_count=error.rows)
         except LeaseLost:
             raise
         except SessionError as error:
@@ -143,18 +159,36 @@ class Performer:
             raise
         except Exception as error:  # a defect: told once with its trace, and stored as `internal`
             say_defect("shop_failed", error, shop=run.shop, run=run.id)
-            message = "A defect of the scheduler; its log has the details."
-            return Outcome(RunStatus.FAILED, error_code="internal", error=message, timings=timings)
+            return Outcome(RunStatus.FAILED, error_code="internal", error=DEFECT, timings=timings)
 
     def _make_and_send(self, run: Run, hold: Hold, timings: dict[str, float]) -> Outcome:
+        if run.spool_path and self.deliverer.has_copies(run):
+            return self._send_again(run, hold, timings)
         self.deliverer.recipients(run)
-        file = self.preparer.make(run, hold, timings)
+        file = self.preparer.make(run, hold, timings, Judge(self.store).require)
         hold.check()
         self.deliverer.publish(run, file, hold, self.preparer.spool.relative(file))
+        outcome = self._deliver(run, file, hold, timings)
+        return replace(outcome, timings=timings, record_count=file.about.row_count)
+
+    def _deliver(self, run: Run, file: ReportFile, hold: Hold, timings: dict[str, float]) -> Outcome:
         started = monotonic()
         outcome = self.deliverer.deliver(run, file, hold)
         timings["deliver"] = round(monotonic() - started, 3)
-        return replace(outcome, timings=timings, record_count=file.about.row_count)
+        return outcome
+
+    def _send_again(self, run: Run, hold: Hold, timings: dict[str, float]) -> Outcome:
+        """Send the copies that a person asked for, the same bytes or none: no failure makes a made report worse."""
+        try:
+            made = self._deliver(run, self.preparer.find(run), hold, timings)
+        except (Stopped, Cancelled, LeaseLost, StoreError):
+            raise
+        except RunError as error:
+            made = self.deliverer.give_up(run, hold, error)
+        except Exception as error:  # a defect: told once with its trace
+            say_defect("shop_failed", error, shop=run.shop, run=run.id)
+            made = self.deliverer.give_up(run, hold, RunError(DEFECT, code="internal"))
+        return replace(made, timings=timings)
 
     def _failure(self, run: Run, error: SchedulerError) -> Outcome:
         """Return the outcome of a failed attempt: another one, or the end."""

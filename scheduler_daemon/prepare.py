@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from .access import ShopAccess
+from .condition import check_condition
 from .config import Config
 from .errors import RunError, UsageError
 from .lib.clock import monotonic, utc_now
 from .lib.files import safe_name
 from .lib.zones import find_zone
-from .model import About, Period, Report, ReportFile, Run, Table, Trigger
+from .model import About, Period, Report, ReportFile, Run, Schedule, Table, Trigger
 from .period import find_period
 from .renderers import open_renderer
 from .renderers.child import needs_child, render_in_child
@@ -37,11 +38,14 @@ class Preparer:
     access: ShopAccess
     spool: Spool
 
-    def make(self, run: Run, hold: Hold, timings: dict[str, float]) -> ReportFile:
+    def make(
+        self, run: Run, hold: Hold, timings: dict[str, float], judge: Callable[[Run, Hold, Table], None] | None = None
+    ) -> ReportFile:
         """
         Return the run's finished file: the one in the spool where an earlier attempt made it, else a new one.
 
-        Raise RunError, LeaseLost or Stopped; *timings* takes the seconds of each step.
+        *judge* is asked about the fetched table and raises where nothing is to be made of it. Raise RunError, LeaseLost
+        or Stopped; *timings* takes the seconds of each step.
         """
         if run.report is None:
             raise RunError("What was asked for cannot be read from the ledger.", code="bad_schedule_row")
@@ -52,7 +56,15 @@ class Preparer:
         self.spool.require_space(SPACE, self.config.spool.quota)
         table = self._timed("fetch", timings, hold, lambda: self._fetch(run, run.report, hold))
         hold.check()
+        if judge is not None:
+            judge(run, hold, table)
         return self._timed("render", timings, hold, lambda: self._render(run, table, renderer, hold))
+
+    def find(self, run: Run) -> ReportFile:
+        """Return the file of a run that was made; raise RunError `spool_missing` unless it is there, byte for byte."""
+        if run.report is None:
+            raise RunError("What was asked for cannot be read from the ledger.", code="bad_schedule_row")
+        return self.spool.open_file(run, open_renderer(run.report.format, run.report.format_options).media_type)
 
     def _timed(self, step: str, timings: dict[str, float], hold: Hold, do: Callable[[], Made]) -> Made:
         hold.step = step
@@ -80,10 +92,23 @@ class Preparer:
         return self.spool.write_rows(run.id, Table(table.columns, table.rows, about))
 
     def period(self, run: Run, report: Report, zone: str) -> Period:
-        """Return what the run's report is about; raise RunError or UsageError where that cannot be said."""
+        """
+        Return what the run's report is about; raise RunError or UsageError where that cannot be said.
+
+        A run that has its period keeps it: its file is made anew, or it is the re-run of one that had it.
+        """
+        if run.period_start is not None and run.period_end is not None:
+            return Period(report.period, run.period_start, run.period_end, zone)
+        return self._find(report, run.schedule_id, run.shop, run.due_at, zone)
+
+    def period_of(self, schedule: Schedule, due_at: datetime, zone: str) -> Period:
+        """Return what a report of *schedule* due at *due_at* would be about; raise RunError or UsageError."""
+        return self._find(schedule.report, schedule.id, schedule.shop, due_at, zone)
+
+    def _find(self, report: Report, schedule_id: str, shop: str, due_at: datetime, zone: str) -> Period:
         since = report.period == "since_last_success"
-        mark = self.access.store.schedules.mark(run.schedule_id) if since else None
-        return find_period(report, run.due_at, zone, week_start=self.config.reports.first_day(run.shop), mark=mark)
+        mark = self.access.store.schedules.mark(schedule_id) if since else None
+        return find_period(report, due_at, zone, week_start=self.config.reports.first_day(shop), mark=mark)
 
     # Render ---------------------------------------------------------------------------------------------------------
 
@@ -146,8 +171,9 @@ def check_report(report: Report) -> None:
 
     source = open_source(report.type)
     open_renderer(report.format, report.format_options)
-    choose_columns(source, report, None)
+    columns = choose_columns(source, report, None)
     read_filters(source, report.filters)
     check_period(report)
+    check_condition(report.condition, columns)
     if not report.title.strip():
         raise UsageError("A report needs a name.")

@@ -1,6 +1,7 @@
 """What goes on beside the checks, in a thread of its own: old rows and files are removed, paused shops looked at."""
 
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -55,18 +56,42 @@ class Retention:
     def prune(self, now: datetime, until: float) -> int:
         """Remove rows batch by batch until nothing is left to remove or *until* (monotonic); return their number."""
         settings, removed = self.config.history, 0
-        while True:
-            part = self.store.pruning.older_than(now - settings.keep)
-            if settings.rows and not part:
-                part = self.store.pruning.beyond(settings.rows)
+        for part in self.batches(now - settings.keep, settings.rows):
             removed += part
-            if not part or monotonic() > until:
-                return removed
+            if monotonic() > until:
+                break
+        return removed
+
+    def batches(self, before: datetime | None, rows: int) -> Iterator[int]:
+        """
+        Remove the runs that ended before *before*, then those beyond *rows* of a schedule; None and 0 are no limit.
+
+        Yield the number of each small batch. The files of a removed run go with it.
+        """
+        while True:
+            part = self.store.pruning.older_than(before) if before is not None else []
+            if rows and not part:
+                part = self._beyond(rows)
+            if not part:
+                return
+            self.spool.discard(part)
+            yield len(part)
+
+    def _beyond(self, rows: int) -> list[str]:
+        """Remove the next batch beyond *rows*; it takes several looks until every schedule was looked at."""
+        while True:
+            part = self.store.pruning.beyond(rows)
+            if part or self.store.pruning.at_beginning:
+                return part
 
     def _sweep(self, now: datetime) -> int:
         if monotonic() < self._spool_again:
             return 0
         self._spool_again = monotonic() + SPOOL_EVERY
+        return self.sweep(now)
+
+    def sweep(self, now: datetime) -> int:
+        """Remove the files that `spool.keep` and `spool.quota` no longer allow; return the number of runs."""
         settings = self.config.spool
         attempt = max(self.config.daemon.deadline, ATTEMPT)
-        return self.spool.sweep(settings.keep, now, self.store.history.open_runs(), settings.quota, attempt)
+        return self.spool.sweep(settings.keep, now, self.store.history.open_runs, settings.quota, attempt)

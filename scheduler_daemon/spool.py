@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -150,23 +150,39 @@ class Spool:
         with suppress(OSError):  # the file is made: what is left over is swept
             (self.folder(run_id) / ROWS).unlink(missing_ok=True)
 
+    def discard(self, run_ids: Iterable[str]) -> int:
+        """Remove the folders of runs that are no longer in the ledger; return how many there were."""
+        removed = 0
+        for folder in (self.root / safe_name(run_id) for run_id in run_ids):
+            if folder.is_dir() and not folder.is_symlink():
+                shutil.rmtree(folder, ignore_errors=True)
+                removed += 1
+        return removed
+
+    def touch(self, run_id: str) -> None:
+        """Let the run's folder count as new: it is about to be used again."""
+        with suppress(OSError):  # whoever may read it but not change it gets what is there
+            os.utime(self.root / safe_name(run_id))
+
     def sweep(
         self,
         keep: timedelta,
         now: datetime,
-        keep_runs: set[str],
+        open_runs: Callable[[], set[str]],
         quota: int = 0,
         attempt: timedelta = timedelta(hours=1),
     ) -> int:
         """
         Remove the folders of finished runs that are older than *keep*, and the oldest ones beyond *quota* bytes.
 
-        *keep_runs* (ids) are not touched: their files are still to be delivered. What nobody has written to for longer
-        than an *attempt* may take is left from a killed one and goes, whosever it is. Return the number of folders
-        removed.
+        *open_runs* returns the ids of unfinished runs, whose files are still to be delivered: it is asked when the
+        folders are known, so that the folder of a run that began meanwhile is none of them. What nobody has written to
+        for longer than an *attempt* may take is left from a killed one and goes, whosever it is. Return the number of
+        folders removed.
         """
         self._sweep_left_over(now.timestamp() - attempt.total_seconds())
         found = sorted(self._folders(), key=lambda item: item[0])
+        keep_runs = open_runs()
         total = sum(size for _, size, _ in found)
         removed = 0
         for changed, size, folder in found:

@@ -15,6 +15,7 @@ from typing import TypeVar
 from .errors import LeaseLost, RunError, StoreError
 from .lib.clock import monotonic
 from .model import Lease, Run
+from .verdict import CANCELLED
 
 #: More threads than this that hang, and the process had better be started anew.
 MOST_LEAKED = 8
@@ -28,6 +29,12 @@ class Stopped(RunError):
     """The daemon stops before the attempt is done: the run goes back to the queue and the attempt does not count."""
 
     code = "interrupted"
+
+
+class Cancelled(RunError):
+    """A person cancelled the run while it ran."""
+
+    code = "cancelled"
 
 
 @dataclass(slots=True)
@@ -50,14 +57,18 @@ class Hold:
     rows: int = 0
     #: When the run at work started, UTC.
     since: datetime | None = None
+    #: Id of the run that a person wants cancelled; the heartbeat sees the wish in the ledger.
+    cancelled: str = ""
 
     def check(self, rows: int | None = None) -> None:
-        """Raise LeaseLost, Stopped or RunError `deadline_passed` where the attempt must not go on."""
+        """Raise LeaseLost, Cancelled, Stopped or RunError `deadline_passed` where the attempt must not go on."""
         if rows is not None:
             self.rows = rows
         now = monotonic()
         if now > self.valid_until:
             raise LeaseLost(f"The lease on {self.lease.shop} ran out.")
+        if self.cancelled and self.run is not None and self.run.id == self.cancelled:
+            raise Cancelled(CANCELLED)
         if self.abort.is_set():
             raise Stopped("The daemon stopped before the report was made.", retryable=True)
         if now > self.deadline:

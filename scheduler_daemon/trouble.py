@@ -17,10 +17,12 @@ def trouble_of(run: Run, outcome: Outcome, *, known: bool) -> Trouble | None:
     if not outcome.status.final:
         return None
     if outcome.status is RunStatus.SUCCEEDED:
-        return Trouble(recovered=True) if known else None
+        return Trouble(recovered=True) if known and not run.is_test else None
     if outcome.status is RunStatus.SKIPPED and outcome.reason != SkipReason.NO_SESSION.value:
         return None
     code = outcome.error_code or outcome.status.value
+    if code == "cancelled":
+        return None  # partial, because a person wanted no more of it
     closes, told = code in (*TOKEN_CODES, *SHOP_CODES), run.trigger is not Trigger.MANUAL
     if not (closes or told):
         return None

@@ -18,6 +18,8 @@ class Parcel:
     recipients: tuple[Recipient, ...]
     #: Mail address of the owner; empty where there is none.
     reply_to: str = ""
+    #: Whether a mail says only in words that there is nothing, without the file.
+    bare: bool = False
 
 
 class Channel(Protocol):

@@ -177,7 +177,7 @@ class Email:
         return DeliveryError(
             f"The connection to {self.options.host} {what}; the mail to {address} may have gone out.",
             code="smtp_unknown",
-            hint="Ask the recipient; then: scheduler history show.",
+            hint="Ask the recipient; if it did not come: scheduler history resend.",
             ambiguous=True,
         )
 
@@ -209,7 +209,7 @@ class Email:
                 self._server.rset()
         if code == TOO_BIG and mail is not None:
             raise self._too_big(
-                mail.path.name if mail.path else "a notice", mail.size, f"refused it: {code} {said(reply)}"
+                mail.path.name if mail.path else "words alone", mail.size, f"refused it: {code} {said(reply)}"
             )
         if not refuses and OF_SENDER.search(said(reply)):
             refuses = self._envelope_sender()

@@ -51,6 +51,7 @@ class Mail:
         """Yield the mail as it goes out, dots not doubled; raise DeliveryError where the file is not as announced."""
         yield self.head
         if self.path is None:
+            yield self.tail
             return
         left = self.file_size
         try:
@@ -91,7 +92,7 @@ def build(parcel: Parcel, key: str, *, sender: str, reply_to: str = "", utf8: bo
     if found != size:
         raise _gone(path, "its size changed")
     answers_to = parcel.reply_to if _readable([parcel.reply_to], utf8) else reply_to
-    said = summary.summarise(parcel.file)
+    said = summary.summarise(parcel.file, attached=not parcel.bare)
     outer, inner = (f"=_{sha256(f'{key}/{number}'.encode()).hexdigest()[:40]}" for number in (0, 1))
     lines = [
         *_headers(parcel, key, sender, answers_to, utf8),
@@ -99,8 +100,10 @@ def build(parcel: Parcel, key: str, *, sender: str, reply_to: str = "", utf8: bo
         *("", f"--{outer}", f'Content-Type: multipart/alternative; boundary="{inner}"'),
         *("", f"--{inner}", *part("plain", _text(said, answers_to))),
         *(f"--{inner}", *part("html", _html(said, answers_to)), f"--{inner}--"),
-        *("", f"--{outer}", *_attached(parcel), "", ""),
+        *([""] if parcel.bare else ["", f"--{outer}", *_attached(parcel), "", ""]),
     ]
+    if parcel.bare:
+        return Mail("\r\n".join([*lines, ""]).encode(), None, 0, f"--{outer}--\r\n".encode())
     return Mail("\r\n".join(lines).encode(), path, size, f"--{outer}--\r\n".encode())
 
 
@@ -167,7 +170,7 @@ def _text(said: Summary, answers_to: str) -> str:
         most = max(len(value) for _, value in said.totals)
         lines += ["", *(f"{name.ljust(width)}  {value.rjust(most)}" for name, value in said.totals)]
     lines += [line for note in said.notes for line in ("", note)]
-    lines += ["", f"Attached: {said.file}"]
+    lines += ["", f"Attached: {said.file}"] if said.file else [""]
     if answers_to:
         lines.append(f"Answers to this mail go to {answers_to}.")
     return "\n".join(lines) + "\n"

@@ -39,11 +39,11 @@ class Summary:
     notes: tuple[str, ...]
     #: The totals as (name, value).
     totals: tuple[tuple[str, str], ...]
-    #: The attached file: ``weekly-sales-2026-11-16.csv (14 kB)``.
+    #: The attached file: ``weekly-sales-2026-11-16.csv (14 kB)``; empty where none is.
     file: str
 
 
-def summarise(file: ReportFile) -> Summary:
+def summarise(file: ReportFile, *, attached: bool = True) -> Summary:
     """Return what a mail says about *file*; no error text is ever in it."""
     about = file.about
     named = f"{spans.place(about.zone)} time"
@@ -58,7 +58,7 @@ def summarise(file: ReportFile) -> Summary:
         late=f"Late because {one_line(about.late_because, 2000)}" if about.late_because else "",
         notes=(*((NOTHING,) if not about.row_count else ()), *(one_line(note, 2000) for note in about.notes)),
         totals=tuple(_totals(file)),
-        file=f"{one_line(file.name)} ({size(file.size)})",
+        file=f"{one_line(file.name)} ({size(file.size)})" if attached else "",
     )
 
 

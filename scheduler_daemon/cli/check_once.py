@@ -14,8 +14,8 @@ import click
 from ..app import App, build, open_store
 from ..counts import Asked, Counts
 from ..errors import AlreadyRunning, StoreError, UsageError
-from ..lib.clock import iso, monotonic, utc_now
-from ..lib.words import parse_length, plural
+from ..lib.clock import monotonic, utc_now
+from ..lib.words import parse_length
 from ..logs import say
 from ..model import Pause, Run, RunStatus
 from ..snapshot import Observer, Tick
@@ -24,9 +24,10 @@ from ..store import SeenSchedule, Store
 from ..tick import start_shops
 from .asking import announce, find_report, known_shop
 from .context import Context
+from .dry_run import dry_run as say_dry_run
 from .groups import example
 from .moments import say_moment, zone_or_utc
-from .output import echo_json, plain, table
+from .output import echo_json, plain
 from .pause import paused
 from .progress import Progress
 from .run_lines import as_data, below, columns_of, done_of, line
@@ -55,14 +56,14 @@ def check_once(context: Context, as_json: bool, dry_run: bool, shop: str, report
     seconds = read_timeout(timeout)
     config = context.config()
     context.logs()
-    with open_store(config) as store:
+    with open_store(config, upgrade=not dry_run) as store:
         wake = threading.Event()
         app = build(config, store, wake.set)
         if not as_json or context.verbose:
             announce(config, store)
         only = _only(store, shop, report)
         if dry_run:
-            return _dry_run(app, only, as_json)
+            return say_dry_run(app, only, as_json)
         with stoppable(app):
             return _check(app, wake, only, as_json, seconds)
 
@@ -98,30 +99,6 @@ def _only(store: Store, shop: str, report: str) -> Only:
     return seen.shop, seen.id
 
 
-def _dry_run(app: App, only: Only, as_json: bool) -> int:
-    now = utc_now()
-    due = [item for item in app.store.queueing.due(now) if only[0] in ("", item.shop) and only[1] in ("", item.id)]
-    data = [
-        {"schedule": i.id, "shop": i.shop, "report": i.name, "due_at": iso(i.due_at or now), "problem": i.problem}
-        for i in due
-    ]
-    if as_json:
-        echo_json("due", data, delivery_mode=app.mode, paused=app.store.pauses.current(now) is not None)
-        return 0
-    rows = []
-    for item in due:
-        zone = zone_or_utc(item.schedule.zone if item.schedule else "", item.shop_zone)
-        problem = f"cannot be read: {item.problem}" if item.problem else item.shop_paused or ""
-        rows.append((item.shop, item.name, say_moment(item.due_at or now, zone, now), problem))
-    if rows:
-        table(["shop", "report", "due", ""], rows)
-    held = " Delivery is on hold: check-once would run none of them." if app.mode == "hold" and due else ""
-    pause = app.store.pauses.current(now)
-    still = f" {paused(pause)} check-once would skip them." if pause is not None and due else ""
-    click.echo(f"{plural(len(due), 'report')} due; nothing was run.{held}{still}")
-    return 0
-
-
 def _check(app: App, wake: threading.Event, only: Only, as_json: bool, seconds: float) -> int:
     now, until = utc_now(), monotonic() + seconds
     say("check_started")
@@ -134,7 +111,7 @@ def _check(app: App, wake: threading.Event, only: Only, as_json: bool, seconds: 
         with Progress(app.config, app.threads) as progress:
             done = _wait(app, wake, only[0], until, progress)
     runs = app.store.history.runs(sorted(set(app.performer.ended)))
-    _tell_owners(app)
+    tell_owners(app)
     _write_state(app, now, pause)
     unreadable = [item for item in found.unreadable if only[0] in ("", item.shop) and only[1] in ("", item.id)]
     code = _code(runs, bool(unreadable), done)
@@ -146,7 +123,7 @@ def _check(app: App, wake: threading.Event, only: Only, as_json: bool, seconds: 
     return code
 
 
-def _tell_owners(app: App) -> None:
+def tell_owners(app: App) -> None:
     """Tell owners of trouble, as the daemon does beside its work; what cannot be told waits in the outbox."""
     try:
         app.notifier.tell_due()

@@ -8,11 +8,14 @@ import click
 
 from ..lib.clock import iso, utc_now
 from ..lib.words import plural, say_length
-from ..model import Attempt, Run, RunStatus, SkipReason
+from ..model import Attempt, Delivery, Run, RunStatus, SkipReason
 from ..store import Store
 from .asking import find_report, known_shop, opened
 from .context import Context
 from .groups import Group, Whole, example
+from .history_again import rerun, resend
+from .history_cancel import cancel
+from .history_prune import prune
 from .moments import say_moment, zone_or_utc
 from .output import echo_json, facts, fancy, marked, table
 from .run_lines import address, delivery_as_data
@@ -20,7 +23,7 @@ from .run_lines import address, delivery_as_data
 
 @click.group(cls=Group, epilog=example("history list --status failed", "history show 8GQ4ZK1P"))
 def history() -> None:
-    """Look at what ran."""
+    """Look at what ran; make it, send it or stop it once more."""
 
 
 @dataclass(slots=True)
@@ -126,10 +129,14 @@ def show(context: Context, run_id: str, as_json: bool) -> None:
         table(headers, [_attempt_row(item, zone) for item in attempts], right=("attempt", "took"))
     if deliveries:
         click.echo("")
-        rows = [(d.recipient.channel, address(d), d.recipient.role, d.state.value, d.error) for d in deliveries]
+        rows = [(d.recipient.channel, address(d), _role(d), d.state.value, d.error) for d in deliveries]
         table(["channel", "recipient", "as", "state", "error"], rows)
     if run.status in (RunStatus.FAILED, RunStatus.PARTIAL) or run.reason == SkipReason.NO_SESSION:
         click.echo(f"\nNext: scheduler reports why {run.schedule_id}")
+
+
+def _role(row: Delivery) -> str:
+    return f"{row.recipient.role}, copy {row.copy}" if row.copy else row.recipient.role
 
 
 def _shown(run: Run, zone: tzinfo) -> dict[str, object]:
@@ -172,3 +179,7 @@ def _attempt_row(item: Attempt, zone: tzinfo) -> tuple[Any, ...]:
     took = say_length(item.finished_at - item.started_at) if item.finished_at else None
     local = item.started_at.astimezone(zone)
     return (item.number, f"{local:%d %b %H:%M:%S %Z}", took, item.status, item.error)
+
+
+for command in (rerun, resend, cancel, prune):
+    history.add_command(command)

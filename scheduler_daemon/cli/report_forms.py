@@ -32,6 +32,8 @@ from .asking import can_ask, find_report, opened, read_domain, readable
 from .context import Context
 from .groups import Whole, example
 from .output import STEERING
+from .report_conditions import OPTIONS as CONDITIONS
+from .report_conditions import read_flags
 
 #: A name longer than this fits no mail subject and no file name.
 MOST_NAME = 120
@@ -63,7 +65,7 @@ OPTIONS = [
 
 def with_options(command: Any) -> Any:
     """Add the options that `add` and `edit` share."""
-    for option in reversed(OPTIONS):
+    for option in reversed([*OPTIONS, *CONDITIONS]):
         command = option(command)
     return command
 
@@ -99,7 +101,7 @@ def add(context: Context, /, shop: str | None, **given: Any) -> int:
         ctx = click.get_current_context()
         from .report_run import run_now
 
-        return int(ctx.invoke(run_now, report=made.id, key="", as_json=False) or 0)
+        return int(ctx.invoke(run_now, report=made.id, key="", send_to=(), as_json=False) or 0)
     click.echo(f"OK       {made.id}")
     return 0
 
@@ -257,6 +259,7 @@ def _report(old: Report, given: dict[str, Any]) -> Report:
         week_start=old.week_start if given["week_start"] is None else _week_start(given["week_start"]),
         columns=columns,
         filters=filters,
+        condition=read_flags(old.condition, given),
     )
 
 

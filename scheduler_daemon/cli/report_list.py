@@ -122,6 +122,7 @@ def data(seen: SeenSchedule) -> dict[str, object]:
         "period": report.period,
         "columns": [key for key, _ in report.columns],
         "filters": dict(report.filters),
+        "condition": dict(report.condition) or None,
         "when": sentence(schedule.recurrence),
         "rule": to_json(schedule.recurrence) if schedule.recurrence else None,
         "zone": schedule.zone or seen.shop_zone,

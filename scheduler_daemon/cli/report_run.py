@@ -1,28 +1,26 @@
 """`scheduler reports run`: one report now, through the same corridor as any other."""
 
 import secrets
-import threading
+from dataclasses import replace
 
 import click
 
-from ..app import App, build, open_store
+from ..app import App
+from ..channels.address import parse_address
 from ..channels.summary import size
 from ..errors import RunError, UsageError
 from ..lib.clock import utc_now
 from ..lib.figures import grouped, money
 from ..lib.spans import days
 from ..lib.words import say_length
-from ..model import Column, ColumnKind, Run, RunStatus, Trigger
+from ..model import Column, ColumnKind, Recipient, Run, RunStatus, Schedule, Trigger
 from ..spool import Spool
-from ..store import SeenSchedule
-from ..tick import start_shops
-from .asking import announce, find_report, readable
-from .check_once import stoppable
+from .asking import find_report, readable
+from .at_work import at_work, require_open, still_queued
 from .context import Context
 from .groups import example
 from .moments import say_clock, zone_or_utc
 from .output import echo_json, plain
-from .progress import Progress
 from .run_lines import Done, address, as_data, below, columns_of, done_of
 
 #: An occurrence's key holds this much, "manual:" included; more would be cut and two keys become one.
@@ -31,72 +29,76 @@ MOST_KEY = 57
 HEADLINE = ("net_sales", "net", "total")
 
 
-@click.command("run", epilog=example("reports run 'Weekly Sales'", "reports run rs_01ab --key order-4711 --json"))
+@click.command(
+    "run",
+    epilog=example(
+        "reports run 'Weekly Sales'",
+        "reports run rs_01ab --key order-4711 --json",
+        "reports run rs_01ab --send-to me@acme.example",
+    ),
+)
 @click.argument("report")
 @click.option("--key", default="", help="An idempotency key: the same key never makes a second run.")
+@click.option("--send-to", multiple=True, help="A test: only to this address, marked [Test]; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.pass_obj
-def run_now(context: Context, report: str, key: str, as_json: bool) -> int:
+def run_now(context: Context, report: str, key: str, send_to: tuple[str, ...], as_json: bool) -> int:
     """
     Make REPORT (id or name) now and deliver it.
 
-    Its schedule does not move. Exit status: 0 it succeeded, 1 it did not (yet).
+    Its schedule does not move, and its condition is not asked. Exit status: 0 it succeeded, 1 it did not (yet).
     """
     if len(key) > MOST_KEY:
         raise UsageError(f"The key {key[:20]!r}… has {len(key)} characters; it may have {MOST_KEY}.")
-    config = context.config()
-    if "log.level" not in config.origin:
-        config.log.level = "warning"  # the lines below say it all; whoever wants the log asks for it
-    context.logs()
-    with open_store(config) as store:
-        wake = threading.Event()
-        app = build(config, store, wake.set)
-        if context.verbose:
-            announce(config, store)
-        seen = find_report(store, report)
-        _require_open(app, seen)
-        with stoppable(app):
-            run = _perform(app, seen, f"manual:{key or secrets.token_hex(6)}", wake)
-        _print(app, done_of(store, run), seen, as_json)
-        app.close()
+    people = tuple(Recipient("email", parse_address(address)) for address in send_to)
+    with at_work(context) as bench:
+        app = bench.app
+        seen = find_report(app.store, report)
+        require_open(app, seen.shop)
+        schedule = readable(seen)
+        if people:
+            _require_mail(app, people)
+            schedule = _as_test(schedule, people)
+        name = f"{'test' if people else 'manual'}:{key or secrets.token_hex(6)}"
+        run, repeated = _queue(app, schedule, name)
+        (run,) = bench.work_off(seen.shop, [run.id])
+        tell(app, done_of(app.store, run), as_json, repeated=repeated)
         return 0 if run.status is RunStatus.SUCCEEDED else 1
 
 
-def _require_open(app: App, seen: SeenSchedule) -> None:
-    """Raise UsageError where the report could not leave, or would wait for ever."""
-    if app.mode == "hold":
-        raise UsageError(
-            "Delivery is on hold: nothing is sent from this database yet.",
-            code="delivery_held",
-            hint='Look and let go: scheduler go-live. Or try it on yourself: delivery.mode = "redirect".',
-        )
-    if seen.shop_paused is not None:
-        message = f"The shop {seen.shop} is paused ({seen.shop_paused})."
-        raise UsageError(message, hint=f"Resume it: scheduler shops resume {seen.shop}")
+def _queue(app: App, schedule: Schedule, name: str) -> tuple[Run, bool]:
+    """Queue the run of that key, unless it is there; return it, and whether it was there before."""
+    known = app.store.history.by_key(schedule.id, Trigger.MANUAL, name)
+    if known is not None:
+        return known, True
+    app.store.queueing.queue_by_hand(schedule, name, utc_now())
+    run = app.store.history.by_key(schedule.id, Trigger.MANUAL, name)
+    assert run is not None, name
+    return run, False
 
 
-def _perform(app: App, seen: SeenSchedule, name: str, wake: threading.Event) -> Run:
-    """Queue the run and work until it is over, or waits for a retry; return it as it then stands."""
-    app.store.queueing.queue_by_hand(readable(seen), name, utc_now())
-    app.heartbeat.start()
-    with Progress(app.config, app.threads) as progress:
-        while True:
-            wake.clear()
-            start_shops(app.store, app.threads, seen.shop)
-            run = app.store.history.by_key(seen.id, Trigger.MANUAL, name)
-            assert run is not None, name
-            if run.status.final or (run.status is RunStatus.QUEUED and run.attempt and not app.threads.busy()):
-                return run
-            holder = app.store.leases.held_elsewhere([seen.shop]).get(seen.shop)
-            progress.show(f"{seen.shop} is being worked on by {holder}; this run comes next." if holder else "")
-            wake.wait(0.2)
+def _as_test(schedule: Schedule, people: tuple[Recipient, ...]) -> Schedule:
+    """Return the schedule as a test of it goes out: to *people* alone, its title marked in subject, mail and file."""
+    title = f"[Test] {schedule.report.title}"
+    return replace(schedule, recipients=people, report=replace(schedule.report, title=title))
 
 
-def _print(app: App, done: Done, seen: SeenSchedule, as_json: bool) -> None:
+def _require_mail(app: App, people: tuple[Recipient, ...]) -> None:
+    if app.config.email is None:
+        hint = "Write the section [email]: scheduler config example"
+        raise UsageError("--send-to needs a mail server.", code="channel_not_configured", hint=hint)
+    if app.mode == "redirect":
+        click.echo(f"Note     delivery is redirected: it goes to {app.config.delivery.redirect_to}", err=True)
+
+
+def tell(app: App, done: Done, as_json: bool, *, repeated: bool = False) -> None:
+    """Print how one run ended; *repeated* says that its idempotency key was used before."""
     if as_json:
-        echo_json("run", as_data(done))
+        echo_json("run", as_data(done), repeated=repeated)
         return
     run = done.run
+    if repeated:
+        click.echo(f"Note     the key was used before: this is run {run.id}, and nothing was made anew")
     if run.file_name and run.record_count is not None:
         kept = f", {plain(run.file_name)} ({size(run.file_size or 0)})"
         click.echo(f"OK       {run.record_count:,} rows{kept}")
@@ -104,25 +106,28 @@ def _print(app: App, done: Done, seen: SeenSchedule, as_json: bool) -> None:
         to = ", ".join(address(row) for row in done.delivered)
         click.echo(f"OK       delivered to {to} in {done.seconds:.1f} s")
     if run.period_start and run.period_end:
-        zone = run.zone or seen.shop_zone or "UTC"
+        zone = run.zone or app.store.shops.find(run.shop).zone or "UTC"
         click.echo(f"Period   {days(run.period_start, run.period_end, zone)}, {zone}{_headline(app, run)}")
     if run.status is not RunStatus.SUCCEEDED:
-        _unfinished(done, seen)
+        _unfinished(app, done)
 
 
-def _unfinished(done: Done, seen: SeenSchedule) -> None:
+def _unfinished(app: App, done: Done) -> None:
     run = done.run
+    if run.status is RunStatus.QUEUED and run.not_before <= utc_now():
+        still_queued(run)
+        return
     for said in below(done, columns_of([]))[1 if done.delivered else 0 :]:
         click.echo(f"         {said.strip()}")
     word = "RETRY" if run.status is RunStatus.QUEUED else run.status.value.upper()
     click.echo(f"{word:8} {plain(run.error or run.reason or '')}")
     if run.status is RunStatus.QUEUED:
-        now, zone = utc_now(), zone_or_utc(run.zone, seen.shop_zone)
+        now, zone = utc_now(), zone_or_utc(run.zone, app.store.shops.find(run.shop).zone)
         wait = say_length(max(run.not_before - now, now - now))
         click.echo(f"         It is tried again at {say_clock(run.not_before, zone, now)}, in {wait}, by the daemon or")
         click.echo("         by: scheduler check-once")
     else:
-        click.echo(f"         See: scheduler reports why {seen.id}")
+        click.echo(f"         See: scheduler reports why {run.schedule_id}")
 
 
 def _headline(app: App, run: Run) -> str:

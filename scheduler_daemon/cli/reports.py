@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from ..app import delivery_mode
+from ..condition import say_condition
 from ..lib.clock import utc_now
 from ..lib.words import plural, say_length
 from ..model import Schedule
@@ -19,9 +20,11 @@ from .context import Context
 from .groups import Group, example
 from .moments import say_moment, zone_or_utc
 from .output import echo_json, facts
+from .report_backfill import backfill
 from .report_forms import add, edit
 from .report_list import data, list_reports, state
 from .report_next import show_next
+from .report_preview import preview
 from .report_run import run_now
 from .report_why import why
 
@@ -31,7 +34,7 @@ def reports() -> None:
     """Add, list, edit, explain and run scheduled reports."""
 
 
-for command in (add, list_reports, why, show_next, run_now, edit):
+for command in (add, list_reports, why, show_next, preview, run_now, backfill, edit):
     reports.add_command(command)
 
 
@@ -68,6 +71,7 @@ def _shown(seen: SeenSchedule) -> dict[str, object]:
         "columns": [f"{key}={title}" if title else key for key, title in report.columns] or "those of its type",
         "filters": [f"{key}={value}" for key, value in report.filters.items()] or "none",
         "to": [f"{r.address}{'' if r.role == 'to' else f' ({r.role})'}" for r in schedule.recipients] or "the folder",
+        "condition": say_condition(report.condition) or "none",
         "owner": schedule.owner or "none; notices.to is told of trouble",
         "policies": ", ".join(_policies(schedule)),
     }

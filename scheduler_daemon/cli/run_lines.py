@@ -7,6 +7,7 @@ from typing import Any
 from ..lib.clock import iso
 from ..model import Delivery, DeliveryState, Run, RunStatus
 from ..store import Store
+from ..verdict import of_recipients
 from .output import coloured, pad, plain, width
 
 
@@ -28,8 +29,8 @@ class Done:
 
     @property
     def delivered(self) -> tuple[Delivery, ...]:
-        """The deliveries that were taken."""
-        return tuple(row for row in self.deliveries if row.state is DeliveryState.DELIVERED)
+        """The deliveries that were taken, one for each recipient."""
+        return tuple(row for row in of_recipients(self.deliveries) if row.state is DeliveryState.DELIVERED)
 
 
 def done_of(store: Store, run: Run) -> Done:
@@ -79,7 +80,7 @@ def below(done: Done, columns: Columns) -> list[str]:
     said = []
     if run.file_name and done.delivered:
         said.append(f"{indent}{plain(run.file_name)} -> {', '.join(address(row) for row in done.delivered)}")
-    missed = [row for row in done.deliveries if row.state is not DeliveryState.DELIVERED and row.error]
+    missed = [row for row in of_recipients(done.deliveries) if row.state is not DeliveryState.DELIVERED and row.error]
     said += [f"{indent}{row.state.value}: {address(row)}: {plain(row.error)}" for row in missed]
     return said
 
@@ -118,6 +119,7 @@ def delivery_as_data(row: Delivery) -> dict[str, Any]:
         "channel": row.recipient.channel,
         "recipient": row.recipient.address,
         "role": row.recipient.role,
+        "copy": row.copy,
         "state": row.state.value,
         "attempts": row.attempts,
         "receipt": dict(row.receipt) if row.receipt else None,

@@ -94,6 +94,8 @@ class Report:
     filters: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     #: Options of the renderer, checked by its model.
     format_options: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    #: When it is sent, checked by `condition.py`; empty means always.
+    condition: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from .schedule import Recipient, Trigger
 
 #: No daemon may be configured to hold a shop longer than this without a heartbeat.
 LONGEST_LEASE = timedelta(minutes=10)
+#: How the occurrence key of a test begins.
+TEST = "test:"
 
 
 class RunStatus(StrEnum):
@@ -149,6 +151,11 @@ class Run:
     error_code: str | None = None
     #: One sentence on what went wrong.
     error: str | None = None
+
+    @property
+    def is_test(self) -> bool:
+        """Whether it went to the person who tries the report, and to nobody else (`reports run --send-to`)."""
+        return self.trigger is Trigger.MANUAL and self.occurrence_key.startswith(TEST)
 
 
 @dataclass(frozen=True, slots=True)

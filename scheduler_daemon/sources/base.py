@@ -39,6 +39,8 @@ class Ask:
     made_at: datetime
     #: Called with the rows so far at least once a page; raises when the attempt is over.
     check: Callable[[int], None]
+    #: Whether one page of orders is enough: a preview.
+    first_page: bool = False
 
 
 class Filters(BaseModel):

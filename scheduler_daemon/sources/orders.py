@@ -141,7 +141,7 @@ class Orders:
         cells = [PARTS[column.key][1] for column in columns]
         amounts = [index for index, column in enumerate(columns) if column.kind is MONEY]
         start, end = ask.period.start, ask.period.end
-        pages = Pages(ask.api, query, ask.check)
+        pages = Pages(ask.api, query, ask.check, first=ask.first_page)
         for order in pages.read(lambda since: search(ask, words, since), "createdAt"):
             # The search rounds to seconds; the exact bounds count.
             inside = start <= datetime.fromisoformat(order["createdAt"]) < end

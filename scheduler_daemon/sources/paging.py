@@ -27,13 +27,18 @@ def quoted(moment: datetime) -> str:
 
 
 class Pages:
-    """One walk over the orders of a search; *limit* is how many objects one cursor may give."""
+    """One walk over the orders of a search; *limit* is how many objects one cursor may give, *first* ends it early."""
 
-    def __init__(self, api: Client, query: str, check: Callable[[int], None], limit: int = CURSOR_LIMIT) -> None:
+    def __init__(
+        self, api: Client, query: str, check: Callable[[int], None], limit: int = CURSOR_LIMIT, *, first: bool = False
+    ) -> None:
         self.api = api
         self.query = query
         self.check = check
         self.limit = limit
+        self.first = first
+        #: Whether it ended after the first page although there is more.
+        self.cut = False
         self.size = PAGE
         self.count = 0
 
@@ -74,6 +79,8 @@ class Pages:
             nodes, info = found["nodes"], found["pageInfo"]
             given += len(nodes)
             more = bool(info["hasNextPage"])
+            if self.first:
+                self.cut, more = more, False
             for node in nodes:
                 yield node, more
             if not more or given + self.size > self.limit:

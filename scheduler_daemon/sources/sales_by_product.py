@@ -30,6 +30,8 @@ NOTE = (
     "without tax; test orders, gift cards, tips and shipping are left out, as in Shopify's sales by product. Returns "
     "are what Shopify now calls sales reversals."
 )
+#: What a preview says of figures that are not all there.
+CUT = "These figures are of the first orders alone; the report itself adds up all of them."
 
 QUERY = f"""query SalesByProduct($first: Int!, $after: String, $query: String) {{
   orders(first: $first, after: $after, query: $query, sortKey: UPDATED_AT) {{
@@ -114,22 +116,23 @@ class SalesByProduct:
         columns = base.choose_columns(self, ask.report, ask.shop.currency)
         scopes = base.require_reach_now(ask)
         by_variant = any(column.key in VARIANT for column in columns)
-        found, loose = _add_up(ask, filters, by_variant)
+        found, loose, cut = _add_up(ask, filters, by_variant)
         chosen = [sums for sums in found.values() if not sums.is_empty and _fits(sums.line, filters)]
         chosen.sort(key=lambda sums: (-sums.net, _title(sums.line)))
-        notes = list(_notes(ask, scopes))
+        notes = [CUT] if cut else []
+        notes += _notes(ask, scopes)
         if loose and not (filters.vendor or filters.product_type):
             notes.append(_loose_note(loose, ask.shop.currency))
         shown = f"{QUERY} with {_search(ask, filters, None)}"
         return Table(columns, _rows(chosen, columns, ask), base.about(ask, query=shown, notes=notes))
 
 
-def _add_up(ask: base.Ask, filters: ProductFilters, by_variant: bool) -> tuple[dict[str, Sums], Decimal]:
-    """Return the sums by variant or product, and what was given back that belongs to no product."""
+def _add_up(ask: base.Ask, filters: ProductFilters, by_variant: bool) -> tuple[dict[str, Sums], Decimal, bool]:
+    """Return the sums by variant or product, what was given back that belongs to no product, whether it is cut."""
     found: dict[str, Sums] = {}
     loose = Decimal(0)
     start, end = ask.period.start, ask.period.end
-    pages = Pages(ask.api, QUERY, ask.check)
+    pages = Pages(ask.api, QUERY, ask.check, first=ask.first_page)
     seen: set[int] = set()
     for order in pages.read(lambda since: _search(ask, filters, since), "updatedAt"):
         number = int(order["id"].rpartition("/")[2])
@@ -147,7 +150,7 @@ def _add_up(ask: base.Ask, filters: ProductFilters, by_variant: bool) -> tuple[d
                 loose -= sale.net
         for key in sold:
             found[key].orders += 1
-    return found, loose
+    return found, loose, pages.cut
 
 
 def _search(ask: base.Ask, filters: ProductFilters, since: datetime | None) -> str:

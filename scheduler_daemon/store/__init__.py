@@ -11,6 +11,7 @@ from types import TracebackType
 from ..errors import StoreError
 from ..lib.clock import to_ms, utc_now
 from . import schema
+from .by_hand import ByHand
 from .corridor import Corridor
 from .deliveries import Deliveries
 from .engine import Engine
@@ -18,6 +19,7 @@ from .faces import Faces, styles
 from .files import require_file
 from .history import History
 from .invariants import Invariants
+from .judgements import Judgements
 from .leases import Leases
 from .mending import Mending
 from .moments import Style
@@ -75,6 +77,8 @@ class Store:
         self.troubles = Troubles(self.engine)
         self.notices = Notices(self.engine, self.holder)
         self.corridor = Corridor(self.engine, self.leases, self._faces(), self.troubles)
+        self.judgements = Judgements(self.engine, self.leases)
+        self.by_hand = ByHand(self.engine, self.corridor)
         self.deliveries = Deliveries(self.engine, self.leases)
         self.queueing = Queueing(self.engine, schedule, self.types, self.troubles)
         self.schedules = Schedules(self.engine, schedule, self.types)

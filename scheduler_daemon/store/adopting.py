@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from ..model import Lease, RunStatus
+from ..model import Lease, RunStatus, SkipReason
+from .cancelling import Cancelling
 from .engine import Engine
 from .faces import Faces
 from .group import Execute
@@ -34,9 +35,9 @@ UPDATE {{ours}}scheduler_run SET
   lost_leases = lost_leases + 1, not_before = {{now}}
 WHERE shop = ? AND status = 'running' AND fence < ?"""
 
-ADOPT_RETURNING = f"{ADOPT} RETURNING id, status"
+ADOPT_RETURNING = f"{ADOPT} RETURNING id, status, reason"
 RUNNING = "SELECT id FROM {ours}scheduler_run WHERE shop = ? AND status = 'running' AND fence < ? FOR UPDATE"
-STATUS = "SELECT status FROM {ours}scheduler_run WHERE id = ?"
+STATUS = "SELECT id, status, reason FROM {ours}scheduler_run WHERE id = ?"
 
 SHOW = f"SELECT {RUN_COLUMNS} FROM {{ours}}scheduler_run WHERE id = ?"
 
@@ -53,9 +54,10 @@ WHERE run_id = ? AND state = 'sending'"""
 class Adopting:
     """What a new holder does first."""
 
-    def __init__(self, engine: Engine, faces: Faces, troubles: Troubles) -> None:
+    def __init__(self, engine: Engine, faces: Faces, troubles: Troubles, cancelling: Cancelling) -> None:
         self.faces = faces
         self.troubles = troubles
+        self.cancelling = cancelling
         self.returning = engine.dialect.returning
         texts = (ABANDONED, LOST_ATTEMPTS, ADOPT, ADOPT_RETURNING, RUNNING, STATUS, SHOW, PENDING_AGAIN, UNKNOWN)
         self._texts = {sql: engine.text(sql) for sql in texts}
@@ -64,19 +66,27 @@ class Adopting:
         """
         Take back the runs that a lost holder left `running`; return them with the status they took.
 
-        Their deliveries found in `sending` become `unknown`, or `pending` again on the channels in *repeatable*.
+        Their deliveries found in `sending` become `unknown`, or `pending` again on the channels in *repeatable*. One
+        that a person wanted cancelled meanwhile is over.
         """
         mine = (lease.shop, lease.fence)
         if execute(self._texts[ABANDONED], mine).fetchone() is None:
             return []
         execute(self._texts[LOST_ATTEMPTS], mine)
-        adopted = [(str(name), RunStatus(status)) for name, status in self._adopted(execute, mine)]
-        for run_id, status in adopted:
+        adopted = []
+        for run_id, word, reason in self._adopted(execute, mine):
+            status = RunStatus(word)
             self.settle(execute, run_id, repeatable)
             if status.final:
-                self.faces.closed(execute, run_id, status)
-                run = run_from_row(execute(self._texts[SHOW], (run_id,)).fetchone())
-                self.troubles.failed(execute, run, str(run.error_code), str(run.error))
+                kept = self.cancelling.keep_verdict(execute, run_id)
+                self.faces.closed(execute, run_id, kept or status)
+                if kept is None:
+                    run = run_from_row(execute(self._texts[SHOW], (run_id,)).fetchone())
+                    self.troubles.failed(execute, run, str(run.error_code), str(run.error))
+                status = kept or status
+            elif reason == SkipReason.CANCELLED:
+                status = self.cancelling.close(execute, run_id)
+            adopted.append((run_id, status))
         return adopted
 
     def settle(self, execute: Execute, run_id: str, repeatable: Sequence[str]) -> None:
@@ -85,10 +95,10 @@ class Adopting:
             execute(self._texts[PENDING_AGAIN], (run_id, channel))
         execute(self._texts[UNKNOWN], (run_id,))
 
-    def _adopted(self, execute: Execute, mine: tuple[str, int]) -> list[tuple[str, str]]:
-        """Change the runs; return their ids and new statuses."""
+    def _adopted(self, execute: Execute, mine: tuple[str, int]) -> list[tuple[str, str, str | None]]:
+        """Change the runs; return their ids, new statuses and reasons."""
         if self.returning:
             return list(execute(self._texts[ADOPT_RETURNING], mine).fetchall())
         names = [row[0] for row in execute(self._texts[RUNNING], mine).fetchall()]
         execute(self._texts[ADOPT], mine)
-        return [(name, execute(self._texts[STATUS], (name,)).fetchone()[0]) for name in names]
+        return [execute(self._texts[STATUS], (name,)).fetchone() for name in names]

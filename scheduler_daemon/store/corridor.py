@@ -12,6 +12,7 @@ from ..errors import LeaseLost
 from ..lib.clock import to_ms
 from ..model import Delivery, Lease, Outcome, ReportFile, Run, RunStatus, Trigger
 from .adopting import Adopting
+from .cancelling import Cancelling
 from .engine import Engine
 from .faces import Faces
 from .group import Execute
@@ -89,7 +90,8 @@ class Corridor:
         self.engine = engine
         self.leases = leases
         self.faces = faces
-        self.adopting = Adopting(engine, faces, troubles)
+        self.cancelling = Cancelling(engine, faces)
+        self.adopting = Adopting(engine, faces, troubles, self.cancelling)
         self._start_text, self._close_text, self._attempt_text = map(engine.text, (START, CLOSE_HELD, ATTEMPT))
         self._choose_text, self._take_text, self._show_text = map(engine.text, (CHOOSE, TAKE, SHOW))
         self._publish_text, self._delivery_text = map(engine.text, (PUBLISH, ADD_DELIVERY))
@@ -150,10 +152,11 @@ class Corridor:
         """
         Close *run*'s attempt as *outcome* says and, with *go_on*, start the shop's next run in the same commit.
 
-        *also* writes in that commit what else follows (`Troubles`). Return the next run, or None. Raise LeaseLost where
-        the run is no longer ours: nothing was written.
+        *also* writes in that commit what else follows (`Troubles`). Return the next run, or None. A run that would wait
+        again while a person wants it cancelled is over. Raise LeaseLost where the run is no longer ours: nothing was
+        written.
         """
-        at_once = self.engine.kind == "postgres" and not self.faces.has_table
+        at_once = self.engine.kind == "postgres" and not self.faces.has_table and outcome.status.final
         if not at_once or also is not None or moves_mark(run, outcome):
             return self._finish_in_steps(lease, run, outcome, go_on, also)
         return self._finish_at_once(lease, run, outcome, go_on)
@@ -168,11 +171,14 @@ class Corridor:
         def steps(execute: Execute) -> Any:
             if not self.engine.is_sqlite:
                 self._hold(execute, lease)  # locks the row until the commit; SQLite has one writer anyway
+            wished = not outcome.status.final and self.cancelling.is_wished(execute, run.id)
             if execute(self._close_text, close).rowcount != 1:
                 raise LeaseLost(f"Run {run.id} is no longer ours.")
             execute(self._attempt_text, attempt)
             if also is not None:
                 also(execute)
+            if wished:
+                self.cancelling.close(execute, run.id)
             if moves_mark(run, outcome):
                 mark = str(to_ms(run.due_at))
                 execute(self._mark_text, (mark, run.schedule_id, mark))
@@ -213,9 +219,12 @@ class Corridor:
             if run is None:
                 return
             self.adopting.settle(execute, run.id, repeatable)
+            wished = not outcome.status.final and self.cancelling.is_wished(execute, run.id)
             close = (*close_values(outcome), run.id, lease.fence, lease.shop, lease.fence)
             if execute(self._close_text, close).rowcount == 1:
                 execute(self._attempt_text, (run.id, *self._attempt_values(lease, run, outcome)))
+                if wished:
+                    self.cancelling.close(execute, run.id)
 
         return self.leases.release(lease, steps)
 

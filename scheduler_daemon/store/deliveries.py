@@ -12,6 +12,7 @@ from datetime import datetime
 from ..errors import LeaseLost
 from ..lib.clock import to_ms
 from ..model import Delivery, DeliveryState, Lease, Receipt
+from .cancelling import CLOSE_PENDING
 from .engine import Engine
 from .group import Execute
 from .leases import Leases
@@ -33,6 +34,7 @@ class Deliveries:
         self.engine = engine
         self.leases = leases
         self._begin_text, self._end_text = engine.text(BEGIN), engine.text(END)
+        self._give_up_text = engine.text(CLOSE_PENDING)
 
     def begin(self, lease: Lease, delivery: Delivery) -> None:
         """Commit that *delivery* is about to be sent; raise LeaseLost where that is no longer ours to do."""
@@ -53,6 +55,16 @@ class Deliveries:
         facts = None if receipt is None else json.dumps(dict(receipt.facts), ensure_ascii=False)
         wait = 0 if not_before is None else to_ms(not_before)
         self._write(lease, delivery, self._end_text, (state.value, facts, code, sentence, wait, delivery.id))
+
+    def give_up(self, lease: Lease, run_id: str, error: tuple[str, str]) -> None:
+        """Commit that what is still `pending` of a run is not sent, and why; raise LeaseLost."""
+
+        def steps(execute: Execute) -> None:
+            if not self.leases.holds(lease, execute):
+                raise LeaseLost(f"Run {run_id} is no longer ours.")
+            execute(self._give_up_text, (*error, run_id))
+
+        self.engine.together(steps)
 
     def _write(self, lease: Lease, delivery: Delivery, text: str, values: Sequence[object]) -> None:
         def steps(execute: Execute) -> None:

@@ -85,6 +85,12 @@ class History:
         query = run_query(self.engine.tables).where(run.schedule_id == schedule_id)
         return self._runs(query.order_by(run.due_at.desc(), run.id.desc()).limit(limit))
 
+    def between(self, schedule_id: str, start: datetime, end: datetime) -> list[Run]:
+        """Return the runs of a schedule that were due in [start, end), the earliest first."""
+        run = self.run
+        query = run_query(self.engine.tables).where(run.schedule_id == schedule_id)
+        return self._runs(query.where(run.due_at >= to_ms(start), run.due_at < to_ms(end)).order_by(run.due_at, run.id))
+
     def waiting(self, shop: str, now: datetime) -> int:
         """Return how many runs of the shop may start now."""
         run = self.run

@@ -137,9 +137,10 @@ class Queueing:
         return _moment(rows[0][0]) if rows else None
 
     def unfinished(self, schedule_id: str) -> bool:
-        """Whether a run of the schedule is queued or running (overlap)."""
+        """Whether a run of the schedule is queued or running (overlap); what is made for the past stops nothing."""
         run = self.engine.tables.run
         query = run.select(run.id).where(run.schedule_id == schedule_id, run.finished_at.is_null())
+        query = query.where(run.trigger != Trigger.BACKFILL.value)
         return bool(self.engine.fetch(query.limit(1)))
 
     def _query(self, aside: Iterable[str]) -> Any:

@@ -16,7 +16,7 @@ KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     **dict.fromkeys(("columns", "channels", "cc", "bcc"), (list, "a list")),
     **dict.fromkeys(("format", "period", "from", "to", "owner", "catch_up", "overlap", "week_start"), (str, "text")),
     **dict.fromkeys(("catch_up_window", "jitter"), ((int, float), "a number of seconds")),
-    "format_options": (dict, "an object"),
+    **dict.fromkeys(("format_options", "condition"), (dict, "an object")),
     "priority": (int, "a whole number"),
     "deadline": ((int, float), "a number of seconds"),
 }

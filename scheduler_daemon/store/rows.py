@@ -40,6 +40,10 @@ RUN_FIELDS = (
     "error",
 )
 RUN_COLUMNS = ", ".join(RUN_FIELDS)
+#: As `delivery_query` asks for them.
+DELIVERY_COLUMNS = (
+    'id, run_id, channel, recipient, role, copy, "key", state, attempts, not_before, receipt, error_code, error'
+)
 
 
 def run_query(tables: "Tables") -> Any:
@@ -146,6 +150,8 @@ def report_to_json(report: Report) -> dict[str, Any]:
         data["filters"] = dict(report.filters)
     if report.format_options:
         data["format_options"] = dict(report.format_options)
+    if report.condition:
+        data["condition"] = dict(report.condition)
     return data
 
 
@@ -162,6 +168,7 @@ def report_from_json(data: Mapping[str, Any]) -> Report:
         columns=tuple((item[0], item[1]) for item in data.get("columns", ())),
         filters=data.get("filters", {}),
         format_options=data.get("format_options", {}),
+        condition=data.get("condition", {}),
     )
 
 

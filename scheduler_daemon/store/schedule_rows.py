@@ -21,7 +21,7 @@ KNOWN_OPTIONS = frozenset(
     {
         *("format", "period", "from", "to", "columns", "format_options"),
         *("catch_up", "catch_up_window", "overlap", "jitter", "priority", "owner", "deadline", "week_start"),
-        *("cc", "bcc", "channels"),
+        *("cc", "bcc", "channels", "condition"),
     }
 )
 
@@ -159,6 +159,7 @@ def _report(row: Mapping[str, Any], options: Mapping[str, Any], types: Mapping[s
         columns=tuple((str(key), title) for key, title in options.get("columns", ())),
         filters=filters,
         format_options=options.get("format_options", {}),
+        condition=options.get("condition") or {},
     )
 
 

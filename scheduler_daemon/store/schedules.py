@@ -188,6 +188,7 @@ def options_to_json(schedule: Schedule) -> dict[str, Any]:
         "to": report.period_to,
         "columns": [list(column) for column in report.columns],
         "format_options": dict(report.format_options),
+        "condition": dict(report.condition),
         "owner": schedule.owner,
         "deadline": schedule.deadline,
         "catch_up_window": schedule.catch_up_window,

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -104,11 +105,17 @@ JSON = {
     ("reports", "show"): (["weekly-sales"], "report"),
     ("reports", "why"): (["weekly-sales"], "why"),
     ("reports", "run"): (["weekly-sales"], "run"),
+    ("reports", "preview"): (["weekly-sales"], "preview"),
+    ("reports", "backfill"): (["weekly-sales", "--from", "2026-01-01", "--to", "2026-01-01", "--yes"], "runs"),
     ("reports", "next"): (["weekly-sales"], "next"),
     ("reports", "types"): ([], "types"),
     ("history", "list"): ([], "runs"),
     ("history", "show"): (["RUN"], "run"),
     ("notices", "list"): ([], "notices"),
+    ("history", "rerun"): (["RUN"], "run"),
+    ("history", "resend"): (["RUN", "--yes"], "run"),
+    ("history", "cancel"): (["QUEUED"], "run"),
+    ("history", "prune"): (["--dry-run"], "prune"),
     ("pause",): (["--until", "1h"], "pause"),
     ("resume",): ([], "pause"),
     ("db", "status"): ([], "database"),
@@ -126,9 +133,14 @@ def test_every_json_has_the_envelope(desk: Desk) -> None:
         make_schedule(store, name="Weekly Sales")
     assert desk.type("check-once", "--json").json["kind"] == "runs"
     run = desk.type("history", "list", "--json").data[0]["id"]
+    with desk.store() as store:
+        waits = make_schedule(store, name="Waits", next_due_at=now() + timedelta(days=1))
+        store.queueing.queue_by_hand(waits, "manual:later", now() + timedelta(hours=1))
+        queued = store.history.last_of(waits.id)[0].id
+    ids = {"RUN": run, "QUEUED": queued}
     assert set(JSON) == with_json() - {("status",)}
     for words, (more, kind) in JSON.items():
-        done = desk.type(*words, *(run if item == "RUN" else item for item in more), "--json")
+        done = desk.type(*words, *(ids.get(item, item) for item in more), "--json")
         assert done.code == 0, done
         assert (done.json["schema"], done.json["kind"]) == (1, kind)
         assert {"generated_at", "data", "next"} <= set(done.json)

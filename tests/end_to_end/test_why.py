@@ -477,7 +477,7 @@ def test_every_code_of_a_run_has_a_hint() -> None:
         "unknown_schedule", "unknown_run", "already_running", "delivery_held",
         "reports_failed", "overdue", "database_newer", "database_foreign", "database_owner", "database_network",
         "database_outdated", "notices_unset", "notices_untold", "command_failed", "cursor_missing", "shop_paused",
-        "work_unowned",
+        "work_unowned", "run_finished", "run_unfinished",
         "run_unowned", "outbox_stuck", "clock_skew", "threads_leaked", "paused",
     }  # fmt: skip
     assert set(CODES) - set(HINTS) - of_commands == set()

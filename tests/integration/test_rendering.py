@@ -160,9 +160,9 @@ def test_a_child_ends_with_a_parent_that_is_killed_and_nothing_is_left_for_good(
         with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
     now = datetime.now(UTC)
-    spool.sweep(timedelta(days=7), now, {"RUN1"})
+    spool.sweep(timedelta(days=7), now, lambda: {"RUN1"})
     assert left.exists(), "it may still be at work"
-    spool.sweep(timedelta(days=7), now + timedelta(hours=2), {"RUN1"})
+    spool.sweep(timedelta(days=7), now + timedelta(hours=2), lambda: {"RUN1"})
     assert not left.exists()
     assert (spool.folder("RUN1") / ROWS_FILE).exists()
 

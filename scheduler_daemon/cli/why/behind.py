@@ -6,6 +6,7 @@ from typing import Any
 
 from ...lib.words import plural, say_length
 from ...model import Delivery, DeliveryState, Run, RunStatus, SkipReason, Trigger
+from ...verdict import of_recipients
 from ..progress import STEPS
 from .facts import Facts, Said
 from .hints import hint_for
@@ -23,8 +24,11 @@ SKIPPED = {
     SkipReason.CANCELLED: "a person cancelled it",
     SkipReason.QUARANTINED: "it lost its process too often and is kept from killing another",
 }
-#: What a person may do about a skip; {id} and {shop} as in the hints.
+#: Skips whose own sentence says more.
+TOLD = (SkipReason.NO_SESSION, SkipReason.CONDITION, SkipReason.CANCELLED, SkipReason.QUARANTINED)
+#: What a person may do about a skip; {id}, {shop} and {run} as in the hints.
 AFTER_SKIP = {
+    SkipReason.CONDITION: "To send it all the same: scheduler history rerun {run}",
     SkipReason.MISFIRED: "To run what was missed: scheduler reports edit {id} --catch-up latest",
     SkipReason.OVERLAPPED: "To let it wait instead: scheduler reports edit {id} --overlap queue",
     SkipReason.PAUSED: "If it still is: scheduler reports resume {id}",
@@ -48,7 +52,7 @@ def _said(facts: Facts, run: Run) -> Said:
         return _queued(facts, run)
     if run.status is RunStatus.SKIPPED:
         return _skipped(run)
-    rows = facts.store.history.deliveries(run.id)
+    rows = of_recipients(facts.store.history.deliveries(run.id))
     if run.status is RunStatus.SUCCEEDED:
         to = ", ".join(_address(row) for row in rows) or "nobody"
         return Said("succeeded", f"succeeded, {run.record_count or 0:,} rows, {run.file_name}, delivered to {to}.")
@@ -80,9 +84,9 @@ def _skipped(run: Run) -> Said:
     except ValueError:
         return Said("skipped", f"skipped ({run.reason}). {run.error or ''}".strip())
     text = f"skipped, because {SKIPPED[reason]}."
-    if reason in (SkipReason.NO_SESSION, SkipReason.CANCELLED, SkipReason.QUARANTINED) and run.error:
+    if reason in TOLD and run.error:
         text = f"{text} {run.error}"
-    hint = AFTER_SKIP.get(reason, "").format(id=run.schedule_id, shop=run.shop)
+    hint = AFTER_SKIP.get(reason, "").format(id=run.schedule_id, shop=run.shop, run=run.id)
     return Said(f"skipped_{reason.value}", text, "" if hint and hint in text else hint)
 
 
@@ -92,6 +96,8 @@ def _skipped(run: Run) -> Said:
 def _running(facts: Facts, run: Run) -> Said:
     mine = next((item for item in facts.daemon.state.get("running") or () if item.get("run") == run.id), None)
     holder = facts.held.get(run.shop)
+    if holder and run.reason == SkipReason.CANCELLED:
+        return Said("cancelling", f"runs, and a person asked it to stop: {holder} sees that at its next heartbeat.")
     if mine is not None and holder:
         return Said("running", f"runs now: {_step(facts, mine)}{_attempt(run)}.")
     if holder:
@@ -121,7 +127,7 @@ def _queued(facts: Facts, run: Run) -> Said:
     if not run.attempt:
         code, text, hint = _waits(facts, run)
         return Said(code, f"queued; {text}.", hint)
-    rows = facts.store.history.deliveries(run.id)
+    rows = of_recipients(facts.store.history.deliveries(run.id))
     error = (run.error or run.error_code or "").rstrip(".")
     again = _next_try(facts, run)
     if rows:
