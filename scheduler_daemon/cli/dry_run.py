@@ -62,16 +62,16 @@ def dry_run(app: App, only: Only, as_json: bool) -> int:
     said += [f"{plural(runs, 'run')} would start"] if runs != len(due) else []
     said += [f"{plural(skips, 'occurrence')} would be skipped"] if skips else []
     said += [f"{plural(len(waiting), 'queued run')} would go on"] if waiting else []
-    held = " Delivery is on hold: check-once would run none of them." if app.mode == "hold" and (due or waiting) else ""
-    still = (
-        f" {paused(pause)} check-once would skip them and start nothing."
-        if pause is not None and (due or waiting)
-        else ""
-    )
-    click.echo(f"{', '.join(said)}; nothing was run.{held}{still}")
+    click.echo(f"{', '.join(said)}; nothing was run.{_but(app, pause) if due or waiting else ''}")
     if len(due) == MOST:
         click.echo(f"Only the first {MOST:,} are shown: limit it with --shop or --report")
     return 0
+
+
+def _but(app: App, pause: Pause | None) -> str:
+    """Return why a check would start none of it; empty where it would."""
+    held = " Delivery is on hold: check-once would run none of them." if app.mode == "hold" else ""
+    return held + (f" {paused(pause)} check-once would skip them and start nothing." if pause is not None else "")
 
 
 def _look(app: App, seen: SeenSchedule, now: datetime, pauses: Sequence[Pause]) -> Due:
