@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from .channels import Channel, Parcel, open_channel
@@ -108,7 +108,7 @@ class Deliverer:
         bare = is_note(condition, file.about.row_count)
         parcel = Parcel(file, file.about, to, reply_to=run.owner, bare=bare)
         try:
-            receipt = self._channel(row.recipient.channel, channels).deliver(parcel, row.recipient, row.key)
+            receipt = self._channel(row.recipient.channel, channels).deliver(parcel, self._aim(row), row.key)
         except DeliveryError as error:
             self._failed(row, error, hold)
         except Exception as error:  # a defect: nobody knows whether it went out, and the others still get theirs
@@ -117,6 +117,12 @@ class Deliverer:
             self._failed(row, DeliveryError(message, code="internal", ambiguous=True), hold)
         else:
             self._delivered(row, receipt, hold)
+
+    def _aim(self, row: Delivery) -> Recipient:
+        """Return to whom a delivery goes now: a mail written down before the mode was redirect is redirected too."""
+        if self.mode == "redirect" and row.recipient.channel == "email":
+            return replace(row.recipient, address=self.config.delivery.redirect_to)
+        return row.recipient
 
     def _channel(self, kind: str, channels: dict[str, Channel]) -> Channel:
         if kind not in channels:

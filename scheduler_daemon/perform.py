@@ -79,7 +79,11 @@ class Performer:
         run = hold.run
         try:
             outcome = interrupted(Stopped("It had no run.")) if run is None else judge(run)
-            self.store.corridor.surrender(hold.lease, run, outcome, self._repeatable())
+            also = None
+            if run is not None and (trouble := trouble_of(run, outcome, known=False)):
+                also = partial(self.store.troubles.ended, lease=hold.lease, run=run, trouble=trouble)
+            self.store.corridor.surrender(hold.lease, run, outcome, self._repeatable(), also)
+            self.tell_owners()
         except StoreError as error:  # its lease ends by itself
             say("shop_failed", "error", shop=hold.lease.shop, error=error.message, code=error.code)
 
@@ -154,12 +158,13 @@ class Performer:
             say("session_missing", "warning", shop=run.shop, code=error.code)
             return Outcome(RunStatus.SKIPPED, SkipReason.NO_SESSION.value, error.code, sentence(error), timings=timings)
         except (RunError, UsageError) as error:
-            return replace(self._failure(run, error), timings=timings)
+            return replace(self._failed(run, hold, self._failure(run, error)), timings=timings)
         except StoreError:
             raise
         except Exception as error:  # a defect: told once with its trace, and stored as `internal`
             say_defect("shop_failed", error, shop=run.shop, run=run.id)
-            return Outcome(RunStatus.FAILED, error_code="internal", error=DEFECT, timings=timings)
+            outcome = Outcome(RunStatus.FAILED, error_code="internal", error=DEFECT)
+            return replace(self._failed(run, hold, outcome), timings=timings)
 
     def _make_and_send(self, run: Run, hold: Hold, timings: dict[str, float]) -> Outcome:
         if run.spool_path and self.deliverer.has_copies(run):
@@ -206,6 +211,14 @@ class Performer:
         told = (error.code, sentence(error))
         counts = again is None or not throttled
         return Outcome(status, None, *told, not_before=again, counts=counts, permanent=not retryable)
+
+    def _failed(self, run: Run, hold: Hold, outcome: Outcome) -> Outcome:
+        """Return *outcome*; where it is the end but somebody has the report, what the deliveries say of it."""
+        if outcome.status is not RunStatus.FAILED or not self.store.history.deliveries(run.id):
+            return outcome
+        told = RunError(outcome.error or "", code=outcome.error_code)
+        made = self.deliverer.give_up(run, hold, told)
+        return made if made.status is RunStatus.PARTIAL else outcome
 
     def _comes_first(self, run: Run, again: datetime) -> bool:
         """Whether the schedule's next occurrence comes before another try at this one."""

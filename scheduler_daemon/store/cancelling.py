@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..lib.clock import utc_now
-from ..model import RunStatus
+from ..model import DeliveryState, RunStatus
 from ..verdict import CANCELLED, cancelled, judge
 from .engine import Engine
 from .faces import Faces
@@ -24,8 +24,8 @@ CLOSE = """
 UPDATE {ours}scheduler_run SET status = ?, reason = ?, error_code = ?, error = ?, finished_at = {now}
 WHERE id = ? AND status = 'queued'"""
 
-VERDICT = "UPDATE {ours}scheduler_run SET status = ?, reason = NULL, error_code = ?, error = ? WHERE id = ?"
 GIVEN_UP = "The process that sent it was lost too often."
+VERDICT = "UPDATE {ours}scheduler_run SET status = ?, reason = NULL, error_code = ?, error = ? WHERE id = ?"
 
 
 class Cancelling:
@@ -56,18 +56,20 @@ class Cancelling:
         WHERE id IN ({marks}) AND status = 'running' AND reason = 'cancelled'"""
         return [row[0] for row in self.engine.read(sql, tuple(run_ids))]
 
-    def keep_verdict(self, execute: Execute, run_id: str) -> RunStatus | None:
+    def keep_verdict(
+        self, execute: Execute, run_id: str, told: tuple[str, str] = ("abandoned", GIVEN_UP)
+    ) -> RunStatus | None:
         """
-        Give a run that was given up while it was sent again the verdict of its deliveries; return it.
+        Give a run that was given up the verdict of its deliveries, where somebody has it; return it.
 
-        It was made, and who had it has it still. None, and nothing is written, where nothing was sent again.
+        What is still pending is not sent any more, and *told* (code, sentence) says why. None where nobody had it and
+        nothing was sent again: then it ends as whoever gave it up says.
         """
-        rows = execute(self._texts[DELIVERIES], (run_id,)).fetchall()
-        if not any(delivery_from_row(row).copy for row in rows):
+        execute(self._texts[CLOSE_PENDING], (*told, run_id))
+        rows = [delivery_from_row(row) for row in execute(self._texts[DELIVERIES], (run_id,)).fetchall()]
+        if not any(row.copy or row.state is DeliveryState.DELIVERED for row in rows):
             return None
-        execute(self._texts[CLOSE_PENDING], ("abandoned", GIVEN_UP, run_id))
-        rows = execute(self._texts[DELIVERIES], (run_id,)).fetchall()
-        made = judge([delivery_from_row(row) for row in rows], utc_now())
+        made = judge(rows, utc_now())
         execute(self._texts[VERDICT], (made.status.value, made.error_code, made.error, run_id))
         return made.status
 

@@ -207,12 +207,19 @@ class Corridor:
         """Give the shop back; *finished* has the ids of the schedules whose runs ended under this lease."""
         return self.leases.release(lease, lambda execute: self.faces.ran(execute, finished))
 
-    def surrender(self, lease: Lease, run: Run | None, outcome: Outcome, repeatable: Sequence[str]) -> bool:
+    def surrender(
+        self,
+        lease: Lease,
+        run: Run | None,
+        outcome: Outcome,
+        repeatable: Sequence[str],
+        also: Callable[[Execute], None] | None = None,
+    ) -> bool:
         """
         Give the shop back for a thread that does not listen, so that a peer need not wait for the lease's end.
 
         Its *run* takes *outcome*, its deliveries in `sending` are judged as those of a lost holder. What the thread
-        still writes is refused. False where the lease was no longer ours.
+        still writes is refused. *also* as in `finish`. False where the lease was no longer ours.
         """
 
         def steps(execute: Execute) -> None:
@@ -225,6 +232,12 @@ class Corridor:
                 execute(self._attempt_text, (run.id, *self._attempt_values(lease, run, outcome)))
                 if wished:
                     self.cancelling.close(execute, run.id)
+                if outcome.status.final:
+                    told = (str(outcome.error_code), str(outcome.error))
+                    kept = self.cancelling.keep_verdict(execute, run.id, told)
+                    self.faces.closed(execute, run.id, kept or outcome.status)
+                if also is not None:
+                    also(execute)
 
         return self.leases.release(lease, steps)
 

@@ -145,9 +145,14 @@ class Schedules:
             error="The schedule was removed.",
             finished_at=to_ms(now),
         )
+        delivery, waiting = self.engine.tables.delivery, RunStatus.QUEUED.value
         with self.engine.transaction():
-            waiting = (run.schedule_id == schedule_id) & (run.status == RunStatus.QUEUED.value)
-            cancelled = self.engine.change(cancel.where(waiting))
+            ids = self.engine.fetch(run.select(run.id).where(run.schedule_id == schedule_id, run.status == waiting))
+            names = [row[0] for row in ids]
+            cancelled = self.engine.change(cancel.where(run.id.in_(names), run.status == waiting)) if names else 0
+            closed = delivery.update(state="failed", error_code="cancelled", error="The schedule was removed.")
+            if names:
+                self.engine.change(closed.where(delivery.run_id.in_(names), delivery.state == "pending"))
             self.engine.change(self.app.delete().where(self.app.id == schedule_id))
             self.engine.change(self.ours.delete().where(self.ours.schedule_id == schedule_id))
         return cancelled

@@ -8,15 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from scheduler_daemon.app import build
 from scheduler_daemon.config import load_config
 from scheduler_daemon.counts import Asked, Counts
+from scheduler_daemon.deliver import new_delivery
 from scheduler_daemon.model import (
     DeliveryState,
+    Lease,
     NoticeKind,
     NoticeState,
     Outcome,
+    Recipient,
     Recurrence,
     RuleKind,
+    Run,
     RunStatus,
     Schedule,
     SkipReason,
@@ -24,10 +29,12 @@ from scheduler_daemon.model import (
 )
 from scheduler_daemon.notify import GATHER, due_at
 from scheduler_daemon.store import Store
+from scheduler_daemon.threads import Hold
 from scheduler_daemon.tick import Planner
 from scheduler_daemon.trouble import trouble_of
 from tests.conftest import open_test_store
 from tests.making import SHOP, make_schedule, make_session, now
+from tests.posting import parcel
 
 FAILED = Outcome(RunStatus.FAILED, error_code="query_refused", error="Refused.", permanent=True)
 LATER = Outcome(RunStatus.FAILED, error_code="shop_unavailable", error="No answer.")
@@ -256,3 +263,51 @@ def test_a_schedule_that_lacks_its_next_moment_twice_in_a_row_is_named(store: St
     Planner(store, "live").set_cursors(now())
     counts.take(now(), Asked("live"))
     assert counts.breaches == []
+
+
+def publish(store: Store, made: Schedule, tmp_path: Path) -> tuple[Lease, Run]:
+    """Let a run of *made* be made and delivered to its first recipient."""
+    come_due(store, made)
+    (lease,) = store.leases.claim(1, made.shop)
+    _, run = store.corridor.enter(lease, ())
+    assert run is not None
+    file = parcel(tmp_path).file
+    rows = [new_delivery(run, to, number) for number, to in enumerate(run.recipients)]
+    store.corridor.publish(lease, run, file, "x", rows)
+    store.deliveries.begin(lease, rows[0])
+    store.deliveries.end(lease, rows[0], DeliveryState.DELIVERED)
+    return lease, run
+
+
+TWO = (Recipient("email", "a@acme.example"), Recipient("email", "b@acme.example"))
+LATE = Outcome(RunStatus.FAILED, error_code="deadline_passed", error="It hung.")
+
+
+def test_a_run_given_up_after_somebody_had_it_is_partial_told_and_leaves_nothing_pending(
+    store: Store, tmp_path: Path
+) -> None:
+    lease, run = publish(store, make_schedule(store, recipients=TWO), tmp_path)
+    trouble = trouble_of(run, LATE, known=False)
+    assert trouble is not None
+    also = partial(store.troubles.ended, lease=lease, run=run, trouble=trouble)
+    assert store.corridor.surrender(lease, run, LATE, (), also)
+    assert store.history.find(run.id).status is RunStatus.PARTIAL
+    assert [row.state for row in store.history.deliveries(run.id)] == [DeliveryState.DELIVERED, DeliveryState.FAILED]
+    assert kinds(store) == [(NoticeKind.FAILED, True)]
+
+
+def test_an_attempt_that_fails_for_good_after_somebody_had_it_is_partial(store: Store, tmp_path: Path) -> None:
+    lease, run = publish(store, make_schedule(store, recipients=TWO), tmp_path)
+    performer = build(load_config(None, {"folder.path": str(tmp_path)}, {}), store, lambda: None).performer
+    outcome = performer._failed(run, Hold(lease, lease.valid_until, run=run), LATE)
+    assert (outcome.status, outcome.error_code) == (RunStatus.PARTIAL, "deadline_passed")
+    assert [row.state for row in store.history.deliveries(run.id)] == [DeliveryState.DELIVERED, DeliveryState.FAILED]
+
+
+def test_a_removed_schedule_leaves_no_delivery_pending(store: Store, tmp_path: Path) -> None:
+    lease, run = publish(store, made := make_schedule(store, recipients=TWO), tmp_path)
+    again = Outcome(RunStatus.QUEUED, not_before=now() + timedelta(hours=1), counts=False)
+    store.corridor.finish(lease, run, again, go_on=False)
+    store.corridor.leave(lease)
+    assert store.schedules.remove(made.id, now()) == 1
+    assert [row.state for row in store.history.deliveries(run.id)] == [DeliveryState.DELIVERED, DeliveryState.FAILED]
