@@ -50,10 +50,12 @@ class Deliverer:
         return found
 
     def publish(self, run: Run, file: ReportFile, hold: Hold, spool_path: str) -> None:
-        """Write down the file and a `pending` row for each recipient."""
+        """Write down the file and, the first time, a `pending` row for each recipient."""
         at = to_ms(utc_now())
-        # A millisecond apart, so that their ids keep the order of the recipients.
-        rows = [new_delivery(run, to, at + number) for number, to in enumerate(self.recipients(run))]
+        # A mode that changed between two attempts adds nobody. A millisecond apart, so that ids keep the order.
+        known = self.store.history.deliveries(run.id) if run.attempt > 1 else []
+        wanted = () if known else self.recipients(run)
+        rows = [new_delivery(run, to, at + number) for number, to in enumerate(wanted)]
         hold.keep_trying(lambda: self.store.corridor.publish(hold.lease, run, file, spool_path, rows))
 
     def has_copies(self, run: Run) -> bool:
