@@ -13,13 +13,13 @@ from .deliver import Deliverer
 from .errors import StoreError
 from .lib.clock import monotonic
 from .logs import say, say_defect
-from .notify import Notifier
+from .notices.notify import Notifier
+from .notices.revival import Revival
 from .perform import Performer
 from .prepare import Preparer
 from .priority import Rules, read_ranks
 from .retention import Retention
 from .retry import RetryPolicy
-from .revival import Revival
 from .sources import TYPES
 from .spool import Spool
 from .store import Store, read_url

@@ -13,15 +13,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from .app import App
-from .counts import Asked, Counts
 from .errors import SchedulerError
+from .health.counts import Asked, Counts
+from .health.lifesigns import LifeSigns
+from .health.snapshot import Observer, Tick
+from .health.statefile import StateFile
 from .lib.clock import iso, monotonic, utc_now
-from .lifesigns import LifeSigns
 from .logs import say, say_defect
 from .loop_clock import CheckTimes, Ticker
 from .model import Pause
-from .snapshot import Observer, Tick
-from .statefile import StateFile
 from .systemd import notify
 from .threads import MOST_LEAKED
 from .tick import fill_slots

@@ -16,7 +16,7 @@ from .lib.clock import from_ms, to_ms
 from .lib.words import parse_length, say_length
 from .lib.zones import find_zone
 from .model import Recurrence, RuleKind
-from .timetable import first_after
+from .when.timetable import first_after
 
 
 class CheckTimes:

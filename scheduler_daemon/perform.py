@@ -16,11 +16,11 @@ from .lib.clock import monotonic, utc_now
 from .lib.words import plural
 from .logs import say, say_defect
 from .model import Outcome, ReportFile, Run, RunStatus, SkipReason, Trigger
+from .notices.trouble import trouble_of
 from .prepare import Preparer
 from .retry import RetryPolicy, next_attempt_at
 from .store import Store
 from .threads import Cancelled, Hold, Stopped
-from .trouble import trouble_of
 
 #: One claim lasts this long while other shops wait: a report of ordinary length, or many short ones. Longer slices
 #: save a millisecond each and make the last shops late: 2,000 calls of 50 ms took 8 % longer.

@@ -14,13 +14,13 @@ from .lib.clock import monotonic, utc_now
 from .lib.files import safe_name
 from .lib.zones import find_zone
 from .model import About, Period, Report, ReportFile, Run, Schedule, Table, Trigger
-from .period import find_period
 from .renderers import open_renderer
 from .renderers.child import needs_child, render_in_child
 from .sources import open_source
 from .sources.base import Ask
 from .spool import Spool, disk_faults
 from .threads import Hold
+from .when.period import find_period
 
 #: A report that starts this long after its moment says why.
 LATE = timedelta(minutes=5)
@@ -166,8 +166,8 @@ def late_because(run: Run, now: datetime, zone_name: str) -> str | None:
 
 def check_report(report: Report) -> None:
     """Raise UsageError where the report's type, format, columns, filters or period are wrong: before it is stored."""
-    from .period import check_period
     from .sources.base import choose_columns, read_filters
+    from .when.period import check_period
 
     source = open_source(report.type)
     open_renderer(report.format, report.format_options)

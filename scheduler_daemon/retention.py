@@ -9,7 +9,7 @@ from .config import Config
 from .errors import StoreError
 from .lib.clock import monotonic
 from .logs import say, say_defect
-from .revival import Revival
+from .notices.revival import Revival
 from .spool import Spool
 from .store import Store
 

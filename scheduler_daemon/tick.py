@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from . import timetable
 from .errors import StoreError
+from .health.problems import until
 from .lib.clock import utc_now
 from .lib.words import plural, redact
 from .lib.zones import zone_data
 from .logs import say
 from .model import Overlap, Pause, Plan
 from .priority import Rules, priority_of
-from .problems import until
 from .store import SeenSchedule, Store
 from .store.queueing import PAGE
 from .threads import ShopThreads
+from .when import timetable
 
 #: A row that cannot be read is looked at again after this.
 ASIDE = timedelta(hours=1)

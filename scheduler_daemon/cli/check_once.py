@@ -12,14 +12,14 @@ from typing import Any
 import click
 
 from ..app import App, build, open_store
-from ..counts import Asked, Counts
 from ..errors import AlreadyRunning, StoreError, UsageError
+from ..health.counts import Asked, Counts
+from ..health.snapshot import Observer, Tick
+from ..health.statefile import StateFile
 from ..lib.clock import monotonic, utc_now
 from ..lib.words import parse_length
 from ..logs import say
 from ..model import Pause, Run, RunStatus
-from ..snapshot import Observer, Tick
-from ..statefile import StateFile
 from ..store import SeenSchedule, Store
 from ..tick import start_shops
 from .asking import announce, find_report, known_shop

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from .. import timetable
 from ..app import App
 from ..errors import RunError, UsageError
 from ..lib.clock import iso, utc_now
@@ -17,6 +16,7 @@ from ..model import Occurrence, Overlap, Pause, Period, Plan, Recipient, Run, Ru
 from ..prepare import LATE
 from ..store import SeenSchedule
 from ..tick import Only
+from ..when import timetable
 from .moments import say_moment, zone_or_utc
 from .output import echo_json, plain, table
 from .pause import paused

@@ -12,7 +12,7 @@ from ..lib.words import plural
 from ..model import Occurrence
 from ..store import SeenSchedule
 from ..store.row_checks import check_zone
-from ..timetable import occurrences, spread, zone_of
+from ..when.timetable import occurrences, spread, zone_of
 from .asking import opened
 from .context import Context
 from .moments import zone_or_utc

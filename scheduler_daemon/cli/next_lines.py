@@ -17,10 +17,10 @@ from ..errors import SchedulerError, UsageError
 from ..lib.clock import iso, utc_now
 from ..lib.zones import find_zone
 from ..model import Recurrence
-from ..recurrence import check, from_json, read_columns
-from ..rule_text import sentence
-from ..spoken import read_cron_text, read_words
-from ..timetable import occurrences
+from ..when.recurrence import check, from_json, read_columns
+from ..when.rule_text import sentence
+from ..when.spoken import read_cron_text, read_words
+from ..when.timetable import occurrences
 
 MOST = 10_000
 ENCODER = json.JSONEncoder(ensure_ascii=False)

@@ -10,7 +10,7 @@ from ..lib.clock import iso, to_ms, utc_now
 from ..lib.ids import new_ulid
 from ..lib.words import parse_length
 from ..model import Notice, NoticeKind, NoticeState
-from ..notify import MUTED, Notifier
+from ..notices.notify import MUTED, Notifier
 from ..store import Store
 from .asking import opened
 from .context import Context

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 import click
 
 from ..errors import UsageError
+from ..health.problems import until as said_until
 from ..lib.clock import iso, utc_now
 from ..lib.words import parse_length, say_length
 from ..lib.zones import find_zone
 from ..model import Pause
-from ..problems import until as said_until
 from .asking import opened
 from .context import Context
 from .groups import example

@@ -12,10 +12,10 @@ from ..errors import RunError, UsageError
 from ..lib.clock import iso, utc_now
 from ..lib.words import plural
 from ..model import Occurrence, Run, RunStatus, Schedule, Trigger
-from ..period import midnight
 from ..sources.base import require_reach
 from ..store import SeenSchedule
-from ..timetable import occurrences, zone_of
+from ..when.period import midnight
+from ..when.timetable import occurrences, zone_of
 from .asking import confirm, find_report, readable
 from .at_work import Bench, at_work, require_open, still_queued
 from .context import Context

@@ -17,17 +17,17 @@ from ..lib.clock import to_ms, utc_now
 from ..lib.ids import new_ulid
 from ..lib.words import parse_length, say_length
 from ..model import CatchUp, Overlap, Recipient, Report, Schedule
-from ..period import PERIODS, check_period, find_period
 from ..prepare import check_report
 from ..renderers import KINDS, open_renderer
-from ..rule_parts import read_weekday
-from ..rule_text import DAYS, sentence
 from ..sources import TYPES, open_source
 from ..sources.base import require_reach, require_scopes
-from ..spoken import read_words
 from ..store import Store
 from ..store.row_checks import MOST, check_zone
-from ..timetable import first_after, mark_of, say_next, zone_of
+from ..when.period import PERIODS, check_period, find_period
+from ..when.rule_parts import read_weekday
+from ..when.rule_text import DAYS, sentence
+from ..when.spoken import read_words
+from ..when.timetable import first_after, mark_of, say_next, zone_of
 from .asking import can_ask, find_report, opened, read_domain, readable
 from .context import Context
 from .groups import Whole, example

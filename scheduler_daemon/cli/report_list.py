@@ -6,9 +6,9 @@ import click
 
 from ..channels.address import parse_address
 from ..lib.clock import iso, utc_now
-from ..recurrence import to_json
-from ..rule_text import sentence
 from ..store import SeenSchedule, Store
+from ..when.recurrence import to_json
+from ..when.rule_text import sentence
 from .asking import find_report, known_shop, opened
 from .context import Context
 from .groups import Whole, example

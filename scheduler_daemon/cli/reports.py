@@ -10,11 +10,11 @@ from ..condition import say_condition
 from ..lib.clock import utc_now
 from ..lib.words import plural, say_length
 from ..model import Schedule
-from ..period import PERIODS
-from ..rule_text import sentence
 from ..sources import TYPES, open_source
 from ..store import SeenSchedule, Store
 from ..tick import Planner
+from ..when.period import PERIODS
+from ..when.rule_text import sentence
 from .asking import confirm, find_report, opened
 from .context import Context
 from .groups import Group, example

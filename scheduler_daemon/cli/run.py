@@ -7,8 +7,8 @@ import click
 from ..app import build, open_store
 from ..config import Config, load_config
 from ..daemon import Daemon
+from ..health.statefile import StateFile
 from ..logs import configure
-from ..statefile import StateFile
 from ..wakeup import Wakeup
 from .asking import announce
 from .context import Context

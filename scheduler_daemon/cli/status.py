@@ -13,8 +13,8 @@ import click
 
 from ..config_light import find_config_file, state_settings
 from ..errors import SchedulerError, UsageError
+from ..health.statefile import WORDS, StateFile, Verdict, judge
 from ..lib.words import parse_length, plural, say_length
-from ..statefile import WORDS, StateFile, Verdict, judge
 from .context import Context
 from .groups import example
 from .output import fancy, plain, short, show_error

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import SchedulerError
+from ..health.statefile import WORDS, Verdict, judge
 from ..lib.words import plural, say_length
-from ..statefile import WORDS, Verdict, judge
 from .context import Context
 from .output import echo_json, plain, short, show_error, table
 

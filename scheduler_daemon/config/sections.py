@@ -12,7 +12,7 @@ from ..channels.email import Options as EmailSection
 from ..channels.folder import Options as FolderSection
 from ..lib.options import Length, SecretText, Size
 from ..priority import read_ranks
-from ..rule_parts import read_cron
+from ..when.rule_parts import read_cron
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 

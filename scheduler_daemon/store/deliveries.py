@@ -59,12 +59,12 @@ class Deliveries:
     def give_up(self, lease: Lease, run_id: str, error: tuple[str, str]) -> None:
         """Commit that what is still `pending` of a run is not sent, and why; raise LeaseLost."""
 
-        def steps(execute: Execute) -> None:
+        def close(execute: Execute) -> None:
             if not self.leases.holds(lease, execute):
                 raise LeaseLost(f"Run {run_id} is no longer ours.")
             execute(self._give_up_text, (*error, run_id))
 
-        self.engine.together(steps)
+        self.engine.together(close)
 
     def _write(self, lease: Lease, delivery: Delivery, text: str, values: Sequence[object]) -> None:
         def steps(execute: Execute) -> None:

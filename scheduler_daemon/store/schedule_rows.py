@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from .. import recurrence
 from ..errors import UsageError
 from ..model import CatchUp, Overlap, Recipient, Report, Schedule
-from ..period import BY_FREQUENCY
+from ..when import recurrence
+from ..when.period import BY_FREQUENCY
 from .moments import decode
 from .row_checks import MOST_SHOWN, check_options, check_shop, check_zone, read_json
 from .rows import moment

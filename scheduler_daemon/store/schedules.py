@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from .. import recurrence
 from ..errors import UsageError
 from ..lib.clock import from_ms, to_ms
 from ..model import Recurrence, RuleKind, RunStatus, Schedule, SkipReason
+from ..when import recurrence
 from .engine import Engine
 from .moments import Style, encode
 from .schedule_rows import SeenSchedule, is_active, read_row, schedule_query

@@ -22,7 +22,6 @@ from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from scheduler_daemon import timetable
 from scheduler_daemon.app import App, build, open_store
 from scheduler_daemon.config import load_config
 from scheduler_daemon.lib.http import open_http
@@ -32,6 +31,7 @@ from scheduler_daemon.perform import Performer
 from scheduler_daemon.store import Store
 from scheduler_daemon.threads import Hold, ShopThreads
 from scheduler_daemon.tick import fill_slots
+from scheduler_daemon.when import timetable
 from tests.benchmarks.measured import Row
 from tests.benchmarks.processes import each_database, own_folder
 

@@ -21,14 +21,14 @@ from typing import Any
 
 from scheduler_daemon.app import App, build, open_store
 from scheduler_daemon.config import load_config
-from scheduler_daemon.counts import Asked, Counts
+from scheduler_daemon.health.counts import Asked, Counts
 from scheduler_daemon.lib.clock import to_ms
 from scheduler_daemon.lib.zones import find_zone
 from scheduler_daemon.logs import configure
 from scheduler_daemon.model import Recurrence, RuleKind
-from scheduler_daemon.recurrence import rule_hash, to_json
 from scheduler_daemon.store import Store
-from scheduler_daemon.timetable import first_after
+from scheduler_daemon.when.recurrence import rule_hash, to_json
+from scheduler_daemon.when.timetable import first_after
 from tests.benchmarks.measured import Row
 from tests.benchmarks.processes import ROOT, each_database, open_own, own_folder
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from peewee import SQL
 
-from scheduler_daemon import timetable
 from scheduler_daemon.lib.clock import to_ms
 from scheduler_daemon.model import Lease, Outcome, Recurrence, Report, RuleKind, RunStatus, Schedule
 from scheduler_daemon.store import Store, read_url
+from scheduler_daemon.when import timetable
 from tests.benchmarks.measured import Row
 from tests.benchmarks.processes import postgres
 from tests.servers import new_database

@@ -17,8 +17,8 @@ from typing import Any
 
 from scheduler_daemon.lib.zones import find_zone
 from scheduler_daemon.model import Recurrence, Report, RuleKind, Schedule
-from scheduler_daemon.recurrence import to_json
-from scheduler_daemon.timetable import first_after, plan
+from scheduler_daemon.when.recurrence import to_json
+from scheduler_daemon.when.timetable import first_after, plan
 from tests.benchmarks.measured import Row
 from tests.benchmarks.processes import ROOT
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scheduler_daemon.model import Recurrence, Report, RuleKind, RunStatus
-from scheduler_daemon.spoken import read_words
+from scheduler_daemon.when.spoken import read_words
 from tests.end_to_end.desk import Desk, bare, desk, shop
 from tests.making import SHOP, make_schedule, now
 

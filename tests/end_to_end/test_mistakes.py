@@ -7,8 +7,8 @@ import sys
 import click
 import pytest
 
-from scheduler_daemon.recurrence import sentence
-from scheduler_daemon.spoken import read_words
+from scheduler_daemon.when.recurrence import sentence
+from scheduler_daemon.when.spoken import read_words
 from tests.end_to_end.desk import Desk, bare, desk, shop
 from tests.end_to_end.test_commands import ALL, find
 from tests.making import make_schedule

@@ -175,7 +175,7 @@ def test_what_succeeded_as_scheduled_is_left_out_unless_asked_for(desk: Desk) ->
     with desk.store() as store:
         schedule = daily(store)
         moment = (now() - timedelta(days=2)).astimezone(UTC).replace(hour=7, minute=0, second=0, microsecond=0)
-        from scheduler_daemon.timetable import first_after, zone_of
+        from scheduler_daemon.when.timetable import first_after, zone_of
 
         due = first_after(DAILY, zone_of(schedule, None)[1], moment - timedelta(hours=12))
         assert due is not None

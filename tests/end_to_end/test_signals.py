@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from scheduler_daemon.health.statefile import judge
 from scheduler_daemon.model import DeliveryState, Run, RunStatus
-from scheduler_daemon.statefile import judge
 from scheduler_daemon.store import Store
 from tests.conftest import open_test_store
 from tests.end_to_end.test_faults import MAIL, with_mail

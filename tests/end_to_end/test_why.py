@@ -13,6 +13,7 @@ import pytest
 
 from scheduler_daemon.channels import IDEMPOTENT
 from scheduler_daemon.cli.why.hints import HINTS
+from scheduler_daemon.health.statefile import StateFile
 from scheduler_daemon.lib.clock import iso
 from scheduler_daemon.model import (
     CatchUp,
@@ -30,7 +31,6 @@ from scheduler_daemon.model import (
 )
 from scheduler_daemon.simulator import SimShop
 from scheduler_daemon.simulator.mailbox import Mailbox
-from scheduler_daemon.statefile import StateFile
 from scheduler_daemon.store import Store
 from tests.conftest import open_test_store
 from tests.end_to_end.desk import Desk, bare, desk, shop

@@ -22,8 +22,8 @@ from scheduler_daemon.model import (
     RunStatus,
     SkipReason,
 )
-from scheduler_daemon.period import midnight
-from scheduler_daemon.timetable import occurrences
+from scheduler_daemon.when.period import midnight
+from scheduler_daemon.when.timetable import occurrences
 
 ROOT = Path(__file__).parents[2]
 NOUNS = [ROOT / "scheduler_daemon" / "model" / name for name in ("run.py", "notice.py")]

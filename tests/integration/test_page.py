@@ -21,7 +21,6 @@ from scheduler_daemon.lib import figures
 from scheduler_daemon.lib.http import open_http
 from scheduler_daemon.lib.secret import Secret
 from scheduler_daemon.model import About, Column, ColumnKind, Period, Report, Row, Table
-from scheduler_daemon.period import find_period
 from scheduler_daemon.renderers import open_renderer
 from scheduler_daemon.renderers.base import facts
 from scheduler_daemon.shopify.check import check_shop
@@ -30,6 +29,7 @@ from scheduler_daemon.simulator import SimShop, Simulator
 from scheduler_daemon.sources import open_source
 from scheduler_daemon.sources.base import Ask
 from scheduler_daemon.spool import Spool
+from scheduler_daemon.when.period import find_period
 
 #: Elements that have no end (HTML standard, void elements), and SVG's, which ends itself.
 VOID = {"meta", "br", "hr", "img", "input", "link", "rect"}

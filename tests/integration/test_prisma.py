@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from scheduler_daemon import timetable
 from scheduler_daemon.errors import StoreError, UsageError
 from scheduler_daemon.lib.clock import to_ms
 from scheduler_daemon.model import Outcome, RunStatus
 from scheduler_daemon.store import read_url
 from scheduler_daemon.store.moments import Style, decode, encode
+from scheduler_daemon.when import timetable
 from tests.conftest import open_test_store
 from tests.making import now
 

@@ -19,7 +19,6 @@ from scheduler_daemon.errors import RunError, UsageError
 from scheduler_daemon.lib.http import open_http
 from scheduler_daemon.lib.secret import Secret
 from scheduler_daemon.model import Period, Report, Table
-from scheduler_daemon.period import find_period
 from scheduler_daemon.shopify.check import QUERY as CHECK
 from scheduler_daemon.shopify.check import SCOPES, check_shop
 from scheduler_daemon.shopify.client import Client
@@ -33,6 +32,7 @@ from scheduler_daemon.sources.orders import Orders, query_for
 from scheduler_daemon.sources.paging import Pages
 from scheduler_daemon.sources.sales import READ_ON
 from scheduler_daemon.sources.sales_by_product import QUERY
+from scheduler_daemon.when.period import find_period
 from tests.making import SHOP, now
 
 MONEY = ("gross", "discounts", "refunds", "shipping", "tips", "taxes", "total", "net")

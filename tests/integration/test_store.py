@@ -6,13 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from scheduler_daemon import timetable
 from scheduler_daemon.deliver import new_delivery
 from scheduler_daemon.errors import LeaseLost, StoreError
 from scheduler_daemon.model import Outcome, Recipient, Recurrence, Report, RuleKind, RunStatus
 from scheduler_daemon.priority import Rules
 from scheduler_daemon.store import Store
 from scheduler_daemon.tick import Planner
+from scheduler_daemon.when import timetable
 from tests.conftest import open_test_store
 from tests.making import SHOP, make_schedule, make_session, now
 

@@ -10,8 +10,8 @@ import pytest
 
 from scheduler_daemon.app import build
 from scheduler_daemon.config import load_config
-from scheduler_daemon.counts import Asked, Counts
 from scheduler_daemon.deliver import new_delivery
+from scheduler_daemon.health.counts import Asked, Counts
 from scheduler_daemon.model import (
     DeliveryState,
     Lease,
@@ -27,11 +27,11 @@ from scheduler_daemon.model import (
     SkipReason,
     Trigger,
 )
-from scheduler_daemon.notify import GATHER, due_at
+from scheduler_daemon.notices.notify import GATHER, due_at
+from scheduler_daemon.notices.trouble import trouble_of
 from scheduler_daemon.store import Store
 from scheduler_daemon.threads import Hold
 from scheduler_daemon.tick import Planner
-from scheduler_daemon.trouble import trouble_of
 from tests.conftest import open_test_store
 from tests.making import SHOP, make_schedule, make_session, now
 from tests.posting import parcel

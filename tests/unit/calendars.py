@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from scheduler_daemon.lib.zones import find_zone, zone_names
 from scheduler_daemon.model import Recurrence, RuleKind
-from scheduler_daemon.recurrence import tidy
-from scheduler_daemon.rule_text import DAYS
+from scheduler_daemon.when.recurrence import tidy
+from scheduler_daemon.when.rule_text import DAYS
 
 MINUTE = timedelta(minutes=1)
 #: Zones whose changes are odd: half an hour, at midnight, two hours, a day left out.

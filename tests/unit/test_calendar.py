@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from scheduler_daemon.errors import UsageError
 from scheduler_daemon.lib.zones import changes, find_zone, zone_names
 from scheduler_daemon.model import Recurrence, RuleKind
-from scheduler_daemon.recurrence import check, from_json, read_columns, rule_hash, to_json
-from scheduler_daemon.rule_text import sentence
-from scheduler_daemon.spoken import read_words
-from scheduler_daemon.timetable import occurrences
+from scheduler_daemon.when.recurrence import check, from_json, read_columns, rule_hash, to_json
+from scheduler_daemon.when.rule_text import sentence
+from scheduler_daemon.when.spoken import read_words
+from scheduler_daemon.when.timetable import occurrences
 from tests.unit.calendars import clocks, moments, oracle, rules, zones
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler_daemon import timetable
 from scheduler_daemon.model import CatchUp, Pause, Recurrence, Report, RuleKind, Schedule
-from scheduler_daemon.timetable import BEHIND, MOST_AT_ONCE, is_stale, mark_of, plan
+from scheduler_daemon.when import timetable
+from scheduler_daemon.when.timetable import BEHIND, MOST_AT_ONCE, is_stale, mark_of, plan
 
 HOURLY = Recurrence(RuleKind.HOURLY)
 DAILY = Recurrence(RuleKind.DAILY, time="08:00")

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from scheduler_daemon.errors import UsageError
 from scheduler_daemon.lib.zones import find_zone
 from scheduler_daemon.model import CatchUp, Overlap, Recurrence, Report, RuleKind, Schedule
-from scheduler_daemon.period import PERIODS, find_period
-from scheduler_daemon.recurrence import from_json, rule_hash, sentence, to_json
 from scheduler_daemon.retry import RetryPolicy, next_attempt_at
-from scheduler_daemon.spoken import read_words
-from scheduler_daemon.timetable import occurrences, plan
+from scheduler_daemon.when.period import PERIODS, find_period
+from scheduler_daemon.when.recurrence import from_json, rule_hash, sentence, to_json
+from scheduler_daemon.when.spoken import read_words
+from scheduler_daemon.when.timetable import occurrences, plan
 
 NEW_YORK = find_zone("America/New_York")
 ZONES = (

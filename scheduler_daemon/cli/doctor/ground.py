@@ -13,11 +13,11 @@ from ... import __version__
 from ...config import load_config
 from ...config_light import MACHINE, PREFIX, config_home, find_config_file, is_there
 from ...errors import ConfigError, SchedulerError
+from ...health.statefile import StateFile, judge
 from ...lib.clock import utc_now
 from ...lib.words import say_length
 from ...lib.zones import zone_data
 from ...prepare import SPACE
-from ...statefile import StateFile, judge
 from ...store.files import file_system, user_name
 from ..context import Context
 from ..output import short

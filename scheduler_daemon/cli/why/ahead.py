@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 from ...lib.words import plural, say_length
 from ...model import RuleKind, Schedule
-from ...rule_text import sentence
 from ...sources import TYPES, open_source
 from ...sources.base import missing_scopes
+from ...when.rule_text import sentence
 from .facts import Facts, Said
 
 #: A report that is due for longer while a daemon is well was not taken, and not only not yet.

@@ -8,9 +8,9 @@ from typing import Any
 from ...app import delivery_mode
 from ...config import Config
 from ...errors import SchedulerError
+from ...health.statefile import StateFile, Verdict, judge
 from ...lib.clock import utc_now
 from ...model import Pause, Run, Shop
-from ...statefile import StateFile, Verdict, judge
 from ...store import SeenSchedule, Store
 from ..moments import say_clock, say_moment, zone_or_utc
 

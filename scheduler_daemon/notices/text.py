@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from .lib.words import plural, say_length
-from .model import Notice, NoticeKind
+from ..lib.words import plural, say_length
+from ..model import Notice, NoticeKind
 
 #: Stories told in full; the others are counted.
 MOST = 20

@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from .config import Config
-from .errors import StoreError
-from .lib.clock import iso, monotonic, utc_now
-from .lib.words import plural
-from .logs import say_defect
-from .model import Pause
-from .store import SeenSchedule, Store
-from .store.invariants import MOST_SKEW_MS
-from .timetable import first_after, zone_of
+from ..config import Config
+from ..errors import StoreError
+from ..lib.clock import iso, monotonic, utc_now
+from ..lib.words import plural
+from ..logs import say_defect
+from ..model import Pause
+from ..store import SeenSchedule, Store
+from ..store.invariants import MOST_SKEW_MS
+from ..when.timetable import first_after, zone_of
 
 #: Counting may cost this share of the time at most: on a big table it is done less often.
 SHARE = 0.01

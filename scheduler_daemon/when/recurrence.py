@@ -8,8 +8,8 @@ from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any
 
-from .lib.words import did_you_mean
-from .model import Recurrence, RuleKind
+from ..lib.words import did_you_mean
+from ..model import Recurrence, RuleKind
 from .rule_parts import (
     bad,
     read_clock,

@@ -9,11 +9,11 @@ import calendar
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta, tzinfo
 
-from .errors import RunError, UsageError
+from ..errors import RunError, UsageError
+from ..lib.words import did_you_mean
+from ..lib.zones import find_zone
+from ..model import Period, Report
 from .instants import resolve
-from .lib.words import did_you_mean
-from .lib.zones import find_zone
-from .model import Period, Report
 from .rule_parts import read_weekday
 
 DAY = timedelta(days=1)

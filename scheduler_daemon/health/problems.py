@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from .lib.words import plural, say_length
-from .model import Pause
+from ..lib.words import plural, say_length
+from ..model import Pause
 
 #: Seconds that a report may be due before it counts as overdue: a check and a peek are over by then.
 OVERDUE = 60

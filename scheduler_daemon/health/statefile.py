@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from .errors import AlreadyRunning, SchedulerError, StoreError
-from .lib.files import owner_for_root, sweep_temporary, write_atomically
-from .lib.words import say_length
+from ..errors import AlreadyRunning, SchedulerError, StoreError
+from ..lib.files import owner_for_root, sweep_temporary, write_atomically
+from ..lib.words import say_length
 
 WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
 

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from . import __version__
-from .errors import StoreError
-from .lib.clock import monotonic, to_ms, utc_now
-from .logs import say
+from .. import __version__
+from ..errors import StoreError
+from ..lib.clock import monotonic, to_ms, utc_now
+from ..logs import say
+from ..store import Store
+from ..systemd import notify, watchdog_seconds
+from ..threads import Hold
 from .snapshot import Observer, Tick, boot_id
 from .statefile import StateFile
-from .store import Store
-from .systemd import notify, watchdog_seconds
-from .threads import Hold
 
 #: The state file is written at least this often, in seconds.
 WRITE_EVERY = 10.0

@@ -8,9 +8,9 @@ import re
 from dataclasses import replace
 from datetime import date
 
-from .errors import UsageError
-from .lib.words import did_you_mean
-from .model import Recurrence, RuleKind
+from ..errors import UsageError
+from ..lib.words import did_you_mean
+from ..model import Recurrence, RuleKind
 from .recurrence import check, tidy
 from .rule_parts import MONTH, ORDINAL_FORMS, WEEKDAY, bad, read_clock, read_date, read_month_day, read_on
 from .rule_text import QUARTERS, WORKDAYS

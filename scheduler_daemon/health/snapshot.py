@@ -8,12 +8,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from . import __version__
+from .. import __version__
+from ..lib.clock import iso
+from ..model import Pause
+from ..threads import Hold
 from .counts import Asked, Counts
-from .lib.clock import iso
-from .model import Pause
 from .problems import problems
-from .threads import Hold
 
 
 @dataclass(slots=True)

@@ -8,8 +8,8 @@ local day that the zone leaves out altogether (Apia, 30 December 2011) not at al
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta, tzinfo
 
-from .lib.zones import change_between, stretches
-from .model import Occurrence, Recurrence, RuleKind
+from ..lib.zones import change_between, stretches
+from ..model import Occurrence, Recurrence, RuleKind
 from .walls import allows, anchor, cron_walls
 
 DAY = timedelta(days=1)

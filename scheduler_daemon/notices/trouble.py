@@ -1,6 +1,6 @@
 """What the end of a run means beyond its own row: is anybody told, does its schedule or its shop pause. Pure."""
 
-from .model import Outcome, Run, RunStatus, SkipReason, Trigger, Trouble
+from ..model import Outcome, Run, RunStatus, SkipReason, Trigger, Trouble
 
 #: The token is dead: no report of the shop can be made until the shop has another one.
 TOKEN_CODES = ("token_refused", "token_expired")

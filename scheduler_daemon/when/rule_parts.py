@@ -5,8 +5,8 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 
-from .errors import UsageError
-from .lib.words import did_you_mean
+from ..errors import UsageError
+from ..lib.words import did_you_mean
 from .rule_text import DAYS, MONTHS, ORDINALS
 
 CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")

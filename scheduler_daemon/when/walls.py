@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 
-from .model import Recurrence, RuleKind
+from ..model import Recurrence, RuleKind
 from .rule_parts import read_cron, read_wall_time
 from .rule_text import DAYS, ORDINALS
 

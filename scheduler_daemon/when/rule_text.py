@@ -7,7 +7,7 @@ Whatever is said here `spoken` reads back as the same rule.
 import re
 from collections.abc import Sequence
 
-from .model import Recurrence, RuleKind
+from ..model import Recurrence, RuleKind
 
 DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 MONTHS = (

@@ -9,10 +9,10 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 
-from .errors import DeliveryError
-from .lib.clock import iso
-from .lib.words import redact
-from .model import Notice
+from ..errors import DeliveryError
+from ..lib.clock import iso
+from ..lib.words import redact
+from ..model import Notice
 
 #: What of our environment it gets: no secret of ours stands in these.
 PASSED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")

@@ -4,11 +4,11 @@ import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from .access import ShopAccess
-from .errors import SchedulerError
-from .logs import say
-from .shopify.check import check_shop
-from .store import Store
+from ..access import ShopAccess
+from ..errors import SchedulerError
+from ..logs import say
+from ..shopify.check import check_shop
+from ..store import Store
 from .trouble import TOKEN_CODES
 
 #: A closed shop is asked for again after this.

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from .channels.email import Email
-from .config import Config
-from .errors import DeliveryError, StoreError
-from .lib.clock import monotonic
-from .lib.words import plural
-from .logs import say, say_defect
-from .model import Notice
-from .notice_command import run_command
-from .notice_text import body, subject
-from .store import Store
-from .store.notices import Waiting
+from ..channels.email import Email
+from ..config import Config
+from ..errors import DeliveryError, StoreError
+from ..lib.clock import monotonic
+from ..lib.words import plural
+from ..logs import say, say_defect
+from ..model import Notice
+from ..store import Store
+from ..store.notices import Waiting
+from .command import run_command
+from .text import body, subject
 
 #: One person gets at most one mail in this time, even of what is told at once: an outage fails many reports.
 GATHER = timedelta(minutes=5)

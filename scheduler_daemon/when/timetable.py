@@ -12,28 +12,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
+from ..lib.clock import from_ms, to_ms
+from ..lib.zones import find_zone
+from ..model import CatchUp, Occurrence, Overlap, Pause, Plan, Recurrence, RuleKind, Schedule, SkipReason
 from .instants import elapsed, resolve
-from .lib.clock import from_ms, to_ms
-from .lib.zones import find_zone
-from .model import CatchUp, Occurrence, Overlap, Pause, Plan, Recurrence, RuleKind, Schedule, SkipReason
 from .recurrence import is_elapsed, rule_hash
 from .walls import walls
-
-__all__ = [
-    *(
-        "BEHIND",
-        "GRACE",
-        "MOST_AT_ONCE",
-        "WALL_KEY",
-        "find_zone",
-        "first_after",
-        "is_stale",
-        "mark_of",
-        "occurrences",
-        "plan",
-    ),
-    *("resolve", "say_next", "spread", "zone_of"),
-]
 
 #: Occurrences planned at once; what lies behind them is planned in the next round of the same tick.
 MOST_AT_ONCE = 1000

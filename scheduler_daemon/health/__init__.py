@@ -1,0 +1,1 @@
+"""Whether the daemon is well: what is counted, what is wrong, the state file, the signs of life."""
