@@ -14,7 +14,7 @@ def hunts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, "Futur
     """All mutants side by side: most of a hunt waits for leases to end."""
     out = tmp_path_factory.mktemp("mutants")
     with ThreadPoolExecutor(len(MUTANTS)) as pool:
-        yield {name: pool.submit(hunt, name, out, seeds=4) for name in MUTANTS}
+        yield {name: pool.submit(hunt, name, out, seeds=10) for name in MUTANTS}
 
 
 @pytest.mark.parametrize("name", list(MUTANTS))
