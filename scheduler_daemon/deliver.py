@@ -8,7 +8,7 @@ from hashlib import sha256
 from .channels import Channel, Parcel, open_channel
 from .condition import is_note
 from .config import Config
-from .errors import DeliveryError, RunError, SchedulerError
+from .errors import DeliveryError, LeaseLost, RunError, SchedulerError, StoreError
 from .lib.clock import to_ms, utc_now
 from .lib.ids import new_ulid
 from .logs import say_defect
@@ -102,21 +102,29 @@ class Deliverer:
         hold: Hold,
         channels: dict[str, Channel],
     ) -> None:
-        hold.keep_trying(lambda: self.store.deliveries.begin(hold.lease, row))
         to = tuple(
             item.recipient for item in rows if item.recipient.channel == row.recipient.channel and item.copy == 0
         )
         condition = run.report.condition if run.report is not None else {}
         bare = is_note(condition, file.about.row_count)
         parcel = Parcel(file, file.about, to, reply_to=run.owner, bare=bare)
+        going = False
+
+        def commit() -> None:
+            nonlocal going
+            hold.keep_trying(lambda: self.store.deliveries.begin(hold.lease, row))
+            going = True
+
         try:
-            receipt = self._channel(row.recipient.channel, channels).deliver(parcel, self._aim(row), row.key)
+            receipt = self._channel(row.recipient.channel, channels).deliver(parcel, self._aim(row), row.key, commit)
         except DeliveryError as error:
             self._failed(row, error, hold)
+        except (LeaseLost, StoreError):
+            raise  # of the commit: nothing has gone out
         except Exception as error:  # a defect: nobody knows whether it went out, and the others still get theirs
             say_defect("shop_failed", error, shop=run.shop, run=run.id)
             message = "A defect of the scheduler; its log has the details."
-            self._failed(row, DeliveryError(message, code="internal", ambiguous=True), hold)
+            self._failed(row, DeliveryError(message, code="internal", ambiguous=going), hold)
         else:
             self._delivered(row, receipt, hold)
 

@@ -1,5 +1,6 @@
 """What a channel is."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,14 +23,27 @@ class Parcel:
     bare: bool = False
 
 
+#: Called once, at the last moment at which nothing of a delivery can have gone out; whatever it raises, nothing does.
+Commit = Callable[[], None]
+
+
+def nothing() -> None:
+    """Write nothing down: for who delivers without an outbox."""
+
+
 class Channel(Protocol):
     """Hands a file over to one recipient at a time; one class a kind."""
 
     #: Whether the receiver recognises a repeat by its key, so that a second sending does no harm.
     idempotent: bool
 
-    def deliver(self, parcel: Parcel, recipient: Recipient, key: str) -> Receipt:
-        """Hand over; raise DeliveryError, `ambiguous` where it may have gone out all the same."""
+    def deliver(self, parcel: Parcel, recipient: Recipient, key: str, commit: Commit = nothing) -> Receipt:
+        """
+        Hand over; raise DeliveryError, `ambiguous` where it may have gone out all the same.
+
+        *commit* is called before anything can have gone out, as late as the channel can tell; perhaps twice, where the
+        receiver refused after it.
+        """
 
     def close(self) -> None:
         """Let go of connections."""

@@ -12,7 +12,7 @@ from ..errors import DeliveryError, UsageError
 from ..lib.options import Length, SecretText
 from ..model import Receipt, Recipient
 from .address import for_the_wire, parse_address, read_sender
-from .base import Parcel
+from .base import Commit, Parcel, nothing
 from .message import Mail, build, message_id, quote_dots
 from .note import build_note
 from .smtp import OF_SENDER, Server, connect, drop, leave, refusal, said, unavailable
@@ -77,17 +77,17 @@ class Email:
         self.options = options
         self._server: Server | None = None
 
-    def deliver(self, parcel: Parcel, recipient: Recipient, key: str) -> Receipt:
+    def deliver(self, parcel: Parcel, recipient: Recipient, key: str, commit: Commit = nothing) -> Receipt:
         """Send *parcel* to *recipient* in a transaction of its own; raise DeliveryError."""
         reused = self._server is not None
         try:
-            return self._send(parcel, recipient, key)
+            return self._send(parcel, recipient, key, commit)
         except DeliveryError as error:
             # What may have gone out is `smtp_unknown` and never sent again.
             if not reused or error.code != "smtp_unavailable":
                 raise
         # It hung up between two mails, as servers do after a number of them; nothing of this one had gone out.
-        return self._send(parcel, recipient, key)
+        return self._send(parcel, recipient, key, commit)
 
     def tell(self, subject: str, text: str, address: str, key: str, at: datetime) -> None:
         """Send a plain text to one address, *at* (UTC) as its date; raise DeliveryError."""
@@ -95,14 +95,14 @@ class Email:
         if self._server is None:
             self._server = connect(self.options)
         mail = build_note(subject, text, address, key, sender=self.options.sender, at=at)
-        self._transact(self._server, sender, address, mail, False)
+        self._transact(self._server, sender, address, mail, False, nothing)
 
     def close(self) -> None:
         """Say goodbye; a goodbye that fails after the mail was taken is no failure."""
         leave(self._server)
         self._server = None
 
-    def _send(self, parcel: Parcel, recipient: Recipient, key: str) -> Receipt:
+    def _send(self, parcel: Parcel, recipient: Recipient, key: str, commit: Commit) -> Receipt:
         sender, address = self._envelope(recipient)
         if self._server is None:
             self._server = connect(self.options)
@@ -117,7 +117,7 @@ class Email:
         needed = utf8 and not _all_ascii(parcel, sender, self.options.reply_to)
         mail = build(parcel, key, sender=self.options.sender, reply_to=self.options.reply_to, utf8=needed)
         self._check_size(server, mail, parcel)
-        reply = self._transact(server, sender, address, mail, needed)
+        reply = self._transact(server, sender, address, mail, needed, commit)
         return Receipt({"message_id": message_id(key, self.options.sender), "reply": reply, "host": self.options.host})
 
     def _envelope(self, recipient: Recipient) -> tuple[str, str]:
@@ -142,7 +142,7 @@ class Email:
             hint="Choose fewer columns or a shorter period, or deliver to a folder.",
         )
 
-    def _transact(self, server: Server, sender: str, address: str, mail: Mail, utf8: bool) -> str:
+    def _transact(self, server: Server, sender: str, address: str, mail: Mail, utf8: bool, commit: Commit) -> str:
         words = ["SMTPUTF8", *(["BODY=8BITMIME"] if server.has_extn("8bitmime") else [])] if utf8 else []
         if server.has_extn("size"):
             words.append(f"size={mail.size}")
@@ -154,6 +154,11 @@ class Email:
         with self._faults(server, address, halfway=True):
             for block in mail.blocks():
                 server.send(quote_dots(block))
+        try:
+            commit()
+        except BaseException:
+            self._lost(server)  # without its final dot there is no mail (RFC 5321, 4.1.1.4)
+            raise
         return said(self._finish(server, address, mail))
 
     def _finish(self, server: Server, address: str, mail: Mail) -> bytes:

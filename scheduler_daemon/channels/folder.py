@@ -18,7 +18,7 @@ from ..lib.files import safe_name
 from ..lib.zones import find_zone
 from ..model import Receipt, Recipient
 from . import inside
-from .base import Parcel
+from .base import Commit, Parcel, nothing
 
 FIELDS = {
     "shop": "the shop's domain without .myshopify.com",
@@ -79,7 +79,7 @@ class Folder:
         self.options = options
         self.root = Path(options.path).expanduser()
 
-    def deliver(self, parcel: Parcel, recipient: Recipient, key: str) -> Receipt:
+    def deliver(self, parcel: Parcel, recipient: Recipient, key: str, commit: Commit = nothing) -> Receipt:
         """Put the file into the folder; raise DeliveryError."""
         try:
             source = Path(parcel.file.path).open("rb")  # noqa: SIM115 (closed below, after an error of its own)
@@ -87,7 +87,7 @@ class Folder:
             raise _gone(parcel, error.strerror or str(error)) from error
         try:
             with source:
-                return Receipt({"path": str(self.root / self._put(parcel, source, key))})
+                return Receipt({"path": str(self.root / self._put(parcel, source, key, commit))})
         except OSError as error:
             raise DeliveryError(
                 f"The folder {self.root} cannot be written: {reason(error)}.",
@@ -99,7 +99,7 @@ class Folder:
     def close(self) -> None:
         """There is nothing to let go of."""
 
-    def _put(self, parcel: Parcel, source: BinaryIO, key: str) -> str:
+    def _put(self, parcel: Parcel, source: BinaryIO, key: str, commit: Commit) -> str:
         """
         Copy under a temporary name, choose the name, rename; return the path below the folder.
 
@@ -113,6 +113,7 @@ class Folder:
                 inside.remove(folder, temp)
                 raise _gone(parcel, "its size changed")
             try:
+                commit()
                 with inside.locked(place):
                     marks = inside.Marks(place)
                     chosen = _choose(marks, folder, folders, (name, _other_name(name, digest)), key)

@@ -63,7 +63,7 @@ class DeliveryState(StrEnum):
 
     #: Not sent, or safe to send again.
     PENDING = "pending"
-    #: Written before the channel is asked: from here on it may have gone out.
+    #: Written at the last moment before it goes out: from here on it may have.
     SENDING = "sending"
     #: The receiver took it.
     DELIVERED = "delivered"

@@ -1,8 +1,9 @@
 """
 The outbox: one row for each recipient of a run, written before anything is sent.
 
-`pending -> sending` is committed before the channel is asked, and its answer is committed after. What is found in
-`sending` later may have gone out (DESIGN 6).
+`pending -> sending` is committed at the last moment at which nothing can have gone out (a mail's final dot is still to
+come), and the channel's answer after it. What is found in `sending` later may have gone out (DESIGN 6); what failed
+before that moment has not, and goes on from `pending`.
 """
 
 import json
@@ -18,13 +19,13 @@ from .group import Execute
 from .leases import Leases
 
 BEGIN = """
-UPDATE {ours}scheduler_delivery SET state = 'sending', attempts = attempts + 1, updated_at = {now}
-WHERE id = ? AND state = 'pending'"""
+UPDATE {ours}scheduler_delivery SET state = 'sending', updated_at = {now}
+WHERE id = ? AND state IN ('pending', 'sending')"""
 
 END = """
 UPDATE {ours}scheduler_delivery SET state = ?, receipt = ?, error_code = ?, error = ?, not_before = ?,
-  updated_at = {now}
-WHERE id = ? AND state = 'sending'"""
+  attempts = attempts + 1, updated_at = {now}
+WHERE id = ? AND state IN ('pending', 'sending')"""
 
 
 class Deliveries:
@@ -37,7 +38,7 @@ class Deliveries:
         self._give_up_text = engine.text(CLOSE_PENDING)
 
     def begin(self, lease: Lease, delivery: Delivery) -> None:
-        """Commit that *delivery* is about to be sent; raise LeaseLost where that is no longer ours to do."""
+        """Commit that *delivery* goes out now; raise LeaseLost where that is no longer ours to do."""
         self._write(lease, delivery, self._begin_text, (delivery.id,))
 
     def end(

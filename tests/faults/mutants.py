@@ -29,15 +29,15 @@ DELIVERED_FIRST = (
         "        self._delivered(row, Receipt({}), hold)\n        try:\n            receipt = self._channel(",
     ),
     Change("deliver.py", "            self._delivered(row, receipt, hold)\n", "            pass\n"),
+    Change(
+        "store/deliveries.py",
+        "        self._write(lease, delivery, self._begin_text, (delivery.id,))\n",
+        "        return\n",
+    ),
     Change("deliver.py", "            self._failed(row, error, hold)\n", "            pass\n"),
 )
 
-NEVER_SENDING = (
-    Change("store/deliveries.py", "SET state = 'sending', attempts", "SET attempts"),
-    Change(
-        "store/deliveries.py", "WHERE id = ? AND state = 'sending'", "WHERE id = ? AND state IN ('pending', 'sending')"
-    ),
-)
+NEVER_SENDING = (Change("store/deliveries.py", "SET state = 'sending', updated_at", "SET updated_at"),)
 
 CLOCKS = (
     "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",

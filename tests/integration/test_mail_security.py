@@ -23,7 +23,7 @@ from scheduler_daemon.channels import summary
 from scheduler_daemon.channels.address import for_the_wire, parse_address, read_sender
 from scheduler_daemon.channels.email import Options
 from scheduler_daemon.channels.message import build
-from scheduler_daemon.errors import CODES, DeliveryError, UsageError
+from scheduler_daemon.errors import CODES, DeliveryError, LeaseLost, UsageError
 from scheduler_daemon.model import Recipient
 from tests.posting import TO, Handler, MailServer, Talk, make_certificate, open_email, parcel
 
@@ -575,3 +575,38 @@ def test_the_context_of_a_connection_checks_names_and_takes_no_old_protocol() ->
     assert context is not None
     assert (context.check_hostname, context.verify_mode) == (True, ssl.CERT_REQUIRED)
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+
+
+def test_a_mail_is_going_out_only_from_its_final_dot_on(tmp_path: Path) -> None:
+    """What is written down as `sending` may have gone out; the less time it is, the fewer mails are ever `unknown`."""
+    heard: list[list[bytes]] = []
+    with Talk() as talk:
+        channel = open_email(talk.port)
+        channel.deliver(parcel(tmp_path), TO[0], "k", lambda: heard.append([*talk.heard[-1]]))
+        assert heard[0][-1].upper().startswith(b"DATA")
+        assert len(talk.mails) == 1
+        channel.close()
+
+
+def test_where_that_cannot_be_written_down_no_mail_goes_out_and_the_connection_is_dropped(tmp_path: Path) -> None:
+    def lost() -> None:
+        raise LeaseLost("The lease went to another holder.")
+
+    with Talk() as talk:
+        channel = open_email(talk.port)
+        with pytest.raises(LeaseLost):
+            channel.deliver(parcel(tmp_path), TO[0], "k", lost)
+        channel.deliver(parcel(tmp_path), TO[1], "k2")
+        assert (len(talk.mails), len(talk.heard)) == (1, 2)
+        channel.close()
+
+
+@pytest.mark.parametrize("answers", [{"rcpt": "550 no"}, {"data": "451 later"}, {"mail": "550 no"}])
+def test_a_mail_refused_before_its_text_was_never_going_out(tmp_path: Path, answers: dict[str, str]) -> None:
+    committed: list[str] = []
+    with Talk(**answers) as talk:
+        channel = open_email(talk.port)
+        with pytest.raises(DeliveryError) as refused:
+            channel.deliver(parcel(tmp_path), TO[0], "k", lambda: committed.append("k"))
+        assert (refused.value.ambiguous, committed) == (False, [])
+        channel.close()
