@@ -51,6 +51,7 @@ def main() -> int:
     run.add_argument("--resume", action="store_true", help="go on counting into the totals of --out")
     run.add_argument("--daemons", type=int, default=0, help="how many; 0 lets the seed choose 2 to 4")
     run.add_argument("--rate", type=float, default=40.0, help="due moments that the app writes each second")
+    run.add_argument("--per-kill", type=float, default=110.0, help="occurrences for each kill, at the least")
     run.add_argument("--sitting", type=int, default=SITTING, help="kills and freezes in one sitting")
     report = commands.add_parser("report", help="what the sittings have shown")
     report.add_argument("--json", action="store_true")
@@ -102,6 +103,7 @@ def _run(chosen: argparse.Namespace) -> int:
             daemons=chosen.daemons,
             rate=chosen.rate,
             latency=LATENCY,
+            occurrences=round(kills_now * chosen.per_kill),
             backlog=BACKLOG,
         )
         print(f"== {chosen.database}, sitting {len(made) + 1}: seed {seed}, {kills_now} kills and freezes", flush=True)

@@ -23,6 +23,9 @@ WAKE = 15_000
 #: Milliseconds by which two rows of one commit may differ.
 COMMIT = 50
 
+#: When a daemon was killed: at any moment, at any while the mail server was well, at a step that was chosen.
+RANDOM, RANDOM_WELL, STEPS = "at random moments", "at random moments, mail server well", "at steps"
+
 RUN = ("id", "schedule_id", "shop", "occurrence_key", "due_at", "status", "reason", "attempt", "lost_leases")
 RUN_MORE = ("fence", "queued_at", "started_at", "finished_at", "error_code", "error")
 ATTEMPT = ("run_id", "number", "holder", "fence", "started_at", "finished_at", "status", "error_code")
@@ -216,14 +219,18 @@ class Oracle:
         """How many deliveries of the runs at work were not done when a daemon was killed, and what became unknown."""
         lost = (row for row in self.deliveries if str(row["error"]).startswith("The process was lost"))
         unknown = [row for row in lost if row["state"] == "unknown"]
-        found = {way: {"in_flight": 0, "unknown": 0} for way in ("at random moments", "at steps")}
+        found = {way: {"in_flight": 0, "unknown": 0} for way in (RANDOM, RANDOM_WELL, STEPS)}
+        ill = [(row["begun"], row["until"]) for row in self.log.rows if row["kind"].startswith("smtp_")]
         kills = sorted(self.log.of("kill"), key=lambda row: -row["begun"])
         for kill in kills:
-            way = found["at steps" if kill["point"] else "at random moments"]
+            ways = [found[STEPS if kill["point"] else RANDOM]]
+            if not kill["point"] and not any(begun <= kill["begun"] <= until for begun, until in ill):
+                ways.append(found[RANDOM_WELL])
             runs = {item["run"] for item in kill["held"] if item["run"]}
             mine = [row for row in unknown if row["run_id"] in runs and row["updated_at"] >= kill["begun"]]
-            way["in_flight"] += sum(item["in_flight"] for item in kill["held"])
-            way["unknown"] += len(mine)
+            for way in ways:
+                way["in_flight"] += sum(item["in_flight"] for item in kill["held"])
+                way["unknown"] += len(mine)
             unknown = [row for row in unknown if row not in mine]  # the last kill before it has done it
         self.verdict.figures["at_kills"] = found
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,11 @@ from .world import World, wall
 
 #: Seconds after the last fault within which every row must be final.
 SETTLE = 60.0
+ROWS = "SELECT COUNT(*) FROM {s}scheduler_run"
+#: Keys of deliveries that nobody will try again: their runs took three processes down.
+GIVEN_UP = """
+SELECT d."key" FROM {s}scheduler_delivery d JOIN {s}scheduler_run r ON r.id = d.run_id
+WHERE r.reason = 'quarantined'"""
 UNKNOWN = """
 SELECT COUNT(*) FROM {s}scheduler_delivery d JOIN {s}scheduler_run r ON r.id = d.run_id
 WHERE d.state = 'unknown' AND r.queued_at >= ?"""
@@ -57,6 +63,8 @@ class Order:
     steps: tuple[Step, ...] = ()
     #: Writes of the app that a sitting without kills waits for.
     writes: int = 0
+    #: Occurrences that a sitting goes on for without further strikes, ten minutes at most.
+    occurrences: int = 0
     #: How often the app writes a moment that it has written before.
     repeats: float = 0.1
     #: Whether the daemons share only the work of foreign moments (for mutants), or rules too.
@@ -194,10 +202,18 @@ class _Sitting:
             nemesis.strike(order.kills, order.tell)
             nemesis.sql.close()
         wait_until(lambda: self.app.written >= order.writes or self.app.trouble, 120)
+        self._go_on_until(order.occurrences)
         self._stop(self.app)
         weather.stopped.set()
         if order.weather:
             weather.join()
+
+    def _go_on_until(self, occurrences: int) -> None:
+        until = time.monotonic() + 600
+        while occurrences and time.monotonic() < until and not self.app.trouble:
+            if self.sql.ask(ROWS)[0][0] >= occurrences:
+                return
+            time.sleep(0.5)
 
     def _stop(self, thread: "threading.Thread") -> None:
         thread.stopped.set()  # type: ignore[attr-defined]
@@ -263,7 +279,9 @@ class _Sitting:
 
     def _left(self) -> list[str]:
         place = self.order.folder / "place"
-        files = list(place.rglob("*.part"))
+        # A repeat of a delivery takes its unfinished copy away; one that is never repeated leaves it.
+        given_up = {f".{sha256(row[0].encode()).hexdigest()[:32]}.part" for row in self.sql.ask(GIVEN_UP)}
+        files = [path for path in place.rglob("*.part") if path.name not in given_up]
         for node in self.nodes:
             # What a killed daemon was writing, the next start with its state file takes away.
             files += [] if node.killed else node.state_folder.glob(".state.json-*")

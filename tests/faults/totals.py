@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .fleet import LEASE
-from .oracle import Verdict
+from .oracle import RANDOM, RANDOM_WELL, STEPS, Verdict
 
 NAME = "sittings.jsonl"
 #: Checks that a row lost, doubled or accepted wrongly would fail, as the report names them.
@@ -95,11 +95,12 @@ def _times(kind: str, figures: list[dict[str, Any]]) -> list[Line]:
 
 def _unknown(kind: str, figures: list[dict[str, Any]]) -> list[Line]:
     lines = []
-    for way in ("at random moments", "at steps"):
-        flying = sum(item["at_kills"][way]["in_flight"] for item in figures)
-        unknown = sum(item["at_kills"][way]["unknown"] for item in figures)
+    for way in (RANDOM, RANDOM_WELL, STEPS):
+        counts = [item["at_kills"].get(way, {"in_flight": 0, "unknown": 0}) for item in figures]
+        flying = sum(count["in_flight"] for count in counts)
+        unknown = sum(count["unknown"] for count in counts)
         share = round(100 * unknown / flying, 2) if flying else 0.0
-        limit = way == "at random moments"
+        limit = way != STEPS
         name = f"% unknown of {flying} deliveries in flight at kills {way}"
         lines.append(_at_most(kind, name, share, 2) if limit else Line(kind, name, share))
     lines.append(_at_most(kind, "unknown without kills", _sum(figures, "unknown_in_calm"), 0))
