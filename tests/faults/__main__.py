@@ -19,6 +19,7 @@ from . import totals
 from .clocks import nights
 from .hunting import hunt
 from .mutants import MUTANTS
+from .nemesis import uncover
 from .oracle import Verdict
 from .sitting import Order, order_of_steps, sit
 from .walk import freezes, kills
@@ -94,6 +95,7 @@ def _run(chosen: argparse.Namespace) -> int:
         kills_now = min(chosen.sitting, chosen.kills - done)
         seed = chosen.seed * 1000 + len(made)
         folder = chosen.out / f"{chosen.database}-{seed}"
+        uncover(folder)
         shutil.rmtree(folder, ignore_errors=True)
         order = Order(
             chosen.database,

@@ -269,6 +269,14 @@ class covered:  # noqa: N801 (a context manager)
         subprocess.run(["umount", "-l", str(self.folder)], check=True, capture_output=True)
 
 
+def uncover(folder: Path) -> None:
+    """Take away what a sitting that was killed left mounted below *folder*."""
+    mounted = [line.split()[1] for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines()]
+    for place in reversed(mounted):
+        if Path(place).is_relative_to(folder.resolve()):
+            subprocess.run(["umount", "-l", place], check=False, capture_output=True)
+
+
 def may_mount(folder: Path) -> bool:
     """Whether this machine lets us lay file systems over folders."""
     try:

@@ -23,6 +23,8 @@ WAKE = 15_000
 #: Milliseconds by which two rows of one commit may differ.
 COMMIT = 50
 
+#: Looks, two seconds apart, before memory and descriptors are judged: each thread opens its own connection first.
+WARM = 60
 #: When a daemon was killed: at any moment, at any while the mail server was well, at a step that was chosen.
 RANDOM, RANDOM_WELL, STEPS = "at random moments", "at random moments, mail server well", "at steps"
 
@@ -271,6 +273,8 @@ class Oracle:
             first = statistics.median(row[index] for row in rows[part : 2 * part])
             last = statistics.median(row[index] for row in rows[-part:])
             self.verdict.figures[name] = [int(first), int(last), max(row[index] for row in rows)]
+        if len(rows) < WARM:
+            return
         memory, fds = self.verdict.figures["memory_kib"], self.verdict.figures["descriptors"]
         self.verdict.check("memory_stays", [f"{memory}"] if memory[1] > 1.2 * memory[0] + 8_000 else [])
         self.verdict.check("descriptors_stay", [f"{fds}"] if fds[1] > fds[0] + 15 else [])

@@ -19,7 +19,7 @@ from .workbench import NAMES
 from .world import World
 
 #: Seconds within which a daemon at work comes to every step; a step that it never comes to is a failure.
-REACHED = 30.0
+REACHED = 60.0
 #: Seconds after a kill after which nobody is waited for any more; the oracle judges the time that it took.
 PATIENCE = LEASE + 10.0
 
@@ -110,7 +110,7 @@ class Walk:
     def _frozen(self, node: Node, step: Step, sql: Sql) -> None:
         begun = node.send(signal.SIGSTOP)  # it has stopped itself; a second time does no harm
         held = held_by(sql, node.pids[-1])
-        for item in held:
+        for item in held if step.pause else ():
             # So that the peer is still at work on the shop when the frozen one wakes.
             self.world.shops[item.shop].script([{"fault": "slow", "seconds": 2.5}] * 2)
         # In an open transaction it keeps the database's lock, and no peer gets through.
