@@ -27,7 +27,7 @@ ROWS = "SELECT COUNT(*) FROM {s}scheduler_run"
 #: Keys of deliveries that nobody will try again: their runs took three processes down.
 GIVEN_UP = """
 SELECT d."key" FROM {s}scheduler_delivery d JOIN {s}scheduler_run r ON r.id = d.run_id
-WHERE r.reason = 'quarantined'"""
+WHERE r.lost_leases >= 3"""
 UNKNOWN = """
 SELECT COUNT(*) FROM {s}scheduler_delivery d JOIN {s}scheduler_run r ON r.id = d.run_id
 WHERE d.state = 'unknown' AND r.queued_at >= ?"""
