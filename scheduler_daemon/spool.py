@@ -195,10 +195,10 @@ class Spool:
         return removed
 
     def _sweep_left_over(self, before: float) -> None:
-        for left in self.root.glob(f"*/{MAKING}*"):
-            with suppress(OSError):  # its attempt may end meanwhile
-                if max(path.lstat().st_mtime for path in (left, *left.rglob("*"))) < before:
-                    _remove(left)
+        for folder in self.root.iterdir() if self.root.is_dir() else ():
+            with suppress(OSError):  # another daemon may remove it meanwhile
+                for left in folder.glob(f"{MAKING}*"):
+                    _remove_unless_written(left, before)
 
     def _folders(self) -> Iterator[tuple[float, int, Path]]:
         """Yield when each run's folder last changed (seconds since 1970), its bytes and its path."""
@@ -208,6 +208,13 @@ class Spool:
             with suppress(OSError):  # another daemon may remove it meanwhile
                 if folder.is_dir() and not folder.is_symlink():
                     yield folder.stat().st_mtime, sum(file.lstat().st_size for file in folder.rglob("*")), folder
+
+
+def _remove_unless_written(left: Path, before: float) -> None:
+    """Remove what was left over where nothing in it was written since *before* (seconds since 1970)."""
+    with suppress(OSError):  # its attempt may end meanwhile
+        if max(path.lstat().st_mtime for path in (left, *left.rglob("*"))) < before:
+            _remove(left)
 
 
 def _remove(path: Path) -> None:

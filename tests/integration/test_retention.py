@@ -1,7 +1,9 @@
 """What is removed and what stays: old and surplus rows, old and surplus files, never what is unfinished."""
 
 import os
-from datetime import timedelta
+import shutil
+import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -82,3 +84,25 @@ def test_files_go_by_age_and_by_quota_but_not_those_still_to_be_delivered(tmp_pa
     with pytest.raises(RunError) as told:
         spool.require_space(1, quota=1500)
     assert (told.value.code, told.value.retryable) == ("spool_full", True)
+
+
+def test_a_sweep_goes_on_where_another_daemon_removes_the_folders_under_it(tmp_path: Path) -> None:
+    """Daemons that share a spool sweep it at the same time; found by the long run of faults."""
+    spool, over = Spool(tmp_path), threading.Event()
+
+    def vanish() -> None:
+        while not over.is_set():
+            for number in range(50):
+                folder = tmp_path / f"RUN{number}" / ".making-1"
+                folder.mkdir(parents=True, exist_ok=True)
+            for number in range(50):
+                shutil.rmtree(tmp_path / f"RUN{number}", ignore_errors=True)
+
+    other = threading.Thread(target=vanish)
+    other.start()
+    try:
+        for _ in range(100):
+            spool.sweep(timedelta(days=1), datetime.now(UTC), set)
+    finally:
+        over.set()
+        other.join()
