@@ -1,11 +1,13 @@
 """What every group and command has: `-h` with an example, near misses told, the global options in any place."""
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from .context import Context
 
@@ -29,6 +31,43 @@ class Group(click.Group):
         """Say what was meant where a command does not exist."""
         require_command(ctx, args[0], self.list_commands(ctx))
         return super().resolve_command(ctx, args)
+
+
+#: Commands by name: their module in this package, their name in it, and what `-h` says of them.
+Table = Mapping[str, tuple[str, str, str]]
+
+
+class LazyGroup(Group):
+    """A group that imports a command when it is used, so that it starts fast; help and completion import none."""
+
+    #: Its commands, in the order in which they are listed.
+    table: ClassVar[Table] = {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order of the table."""
+        return list(self.table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return the command, imported; None where there is none."""
+        if cmd_name not in self.table:
+            return None
+        module, name, _ = self.table[cmd_name]
+        found = getattr(import_module(f"{__package__}.{module}"), name)
+        assert isinstance(found, click.Command)
+        return everywhere(found)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in self.table.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer commands without importing any: the Tab key must answer at once."""
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        return [
+            CompletionItem(name, help=text) for name, (_, _, text) in self.table.items() if name.startswith(incomplete)
+        ]
 
 
 class Whole(click.IntRange):

@@ -4,17 +4,15 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
-from typing import Any, NoReturn
+from typing import ClassVar, NoReturn
 
 import click
-from click.shell_completion import CompletionItem
 
 from .. import __version__
 from ..errors import SchedulerError, UsageError
 from ..lib.disk import FULL, reason
 from .context import Context
-from .groups import HELP, everywhere, example, global_options, require_command
+from .groups import HELP, LazyGroup, Table, example, global_options
 from .output import show_error
 
 __all__ = ["COMMANDS", "Context", "main", "program"]
@@ -47,37 +45,10 @@ EPILOG = "\n\n".join(
 )
 
 
-class Program(click.Group):
-    """A group that imports a command when it is used."""
+class Program(LazyGroup):
+    """The group of all commands."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the commands in the order of the table."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return the command, imported; None where there is none."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, _ = COMMANDS[cmd_name]
-        found = getattr(import_module(f"scheduler_daemon.cli.{module}"), cmd_name.replace("-", "_"))
-        assert isinstance(found, click.Command)
-        return everywhere(found)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the table of commands without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Offer commands without importing any: the Tab key must answer at once."""
-        if incomplete.startswith("-"):
-            return click.Command.shell_complete(self, ctx, incomplete)
-        return [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)]
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """Say what was meant where a command does not exist."""
-        require_command(ctx, args[0], COMMANDS)
-        return super().resolve_command(ctx, args)
+    table: ClassVar[Table] = {name: (module, name.replace("-", "_"), text) for name, (module, text) in COMMANDS.items()}
 
 
 @click.command(cls=Program, context_settings=HELP, params=global_options(hidden=False), epilog=EPILOG)

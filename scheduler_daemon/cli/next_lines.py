@@ -29,12 +29,15 @@ COLUMNS = ("frequency", "dayOfWeek", "dayOfMonth", "time")
 HINT = 'Write an object like {"cron": "0 8 * * 1", "zone": "Europe/Paris", "from": "2026-11-23T00:00:00Z", "count": 3}'
 
 
-def answer_lines(lines: Iterable[str | bytes], count: int) -> None:
-    """Answer each of *lines*, in order, as it comes; *count* is for those that name none."""
-    now = utc_now()
+def answer_lines(lines: Iterable[str | bytes], count: int) -> bool:
+    """Answer each of *lines*, in order, as it comes; *count* is for those that name none. False where one is wrong."""
+    now, well = utc_now(), True
     for line in lines:
         if line.strip():
-            sys.stdout.write(ENCODER.encode(_answer(line, count, now)) + "\n")
+            made = _answer(line, count, now)
+            well = well and "error" not in made
+            sys.stdout.write(ENCODER.encode(made) + "\n")
+    return well
 
 
 def _answer(line: str | bytes, count: int, now: datetime) -> dict[str, Any]:

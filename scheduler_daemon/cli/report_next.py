@@ -1,29 +1,12 @@
 """`scheduler reports next`: the moments ahead, of one report, of all, or of whatever rules are given."""
 
 import sys
-from collections.abc import Iterator
-from datetime import datetime, timedelta, tzinfo
-from itertools import islice, pairwise
 
 import click
 
 from ..errors import UsageError
-from ..lib.clock import iso, utc_now
-from ..lib.words import say_length
-from ..lib.zones import stretches
-from ..model import Occurrence
-from ..store import SeenSchedule
-from ..when.rule_text import sentence
-from ..when.timetable import WALL_KEY, occurrences, zone_of
-from .asking import find_report, opened, readable
 from .context import Context
 from .groups import Whole, example
-from .next_calendar import show_calendar
-from .next_lines import answer_lines
-from .output import echo_json
-
-#: So many clock changes between two moments are told one by one; of more, only their number.
-MOST_TOLD = 2
 
 
 @click.command(
@@ -43,96 +26,28 @@ MOST_TOLD = 2
 @click.pass_obj
 def show_next(
     context: Context, report: str, count: int, everything: bool, zone: str, from_stdin: bool, as_json: bool
-) -> None:
+) -> int:
     """
     Show the next moments of REPORT, with each clock change.
 
     REPORT "-" (or --stdin) reads rules instead, one JSON object a line, and answers each with a line of JSON:
     "rule", "cron", "every" (words) or the app's "frequency", "dayOfWeek", "dayOfMonth", "time"; with "zone",
     "from" (UTC, exclusive) and "count". A rule that cannot be read is answered with an "error"; the others go on.
+    Exit status: 0 all well, 1 a rule on standard input could not be read.
     """
+    # Each way loads its own parts: rules on standard input need no database.
     if everything:
+        from .next_calendar import show_calendar
+
         show_calendar(context, zone, as_json)
-    elif from_stdin or report == "-" or (not report and not sys.stdin.isatty()):
-        answer_lines(getattr(sys.stdin, "buffer", sys.stdin), count)
-    elif not report:
+        return 0
+    if from_stdin or report == "-" or (not report and not sys.stdin.isatty()):
+        from .next_lines import answer_lines
+
+        return 0 if answer_lines(getattr(sys.stdin, "buffer", sys.stdin), count) else 1
+    if not report:
         raise UsageError("REPORT is missing.", hint="Write: scheduler reports next REPORT, or: --all")
-    else:
-        _show_one(context, report, count, as_json)
+    from .next_one import show_one
 
-
-def _show_one(context: Context, report: str, count: int, as_json: bool) -> None:
-    with opened(context) as store:
-        seen = find_report(store, report)
-    schedule, now = readable(seen), utc_now()
-    if schedule.recurrence is None:
-        raise _no_rule(seen)
-    name, zone, _ = zone_of(schedule, seen.shop_zone)
-    found = list(islice(occurrences(schedule.recurrence, zone, now), count))
-    befores = [now, *(item.due_at for item in found)]
-    between = [_changes(zone, earlier, later) for earlier, later in pairwise(befores)]
-    if as_json:
-        data = [_data(item, zone, told) for item, told in zip(found, between, strict=True)]
-        echo_json("next", data, rule=sentence(schedule.recurrence), zone=name)
-        return
-    click.echo(f"{sentence(schedule.recurrence)}, {name}{'' if found else ': it does not come due any more'}")
-    for item, told in zip(found, between, strict=True):
-        for line in _marks(told, zone):
-            click.echo(line)
-        shown = f"{item.due_at.astimezone(zone):%a %d %b %Y %H:%M %Z (UTC%z)}"
-        click.echo(f"{shown}  in {say_length(item.due_at - now)}{_moved(item, zone)}")
-
-
-def _no_rule(seen: SeenSchedule) -> UsageError:
-    hint = f'Give it one: scheduler reports edit {seen.id} --every "monday 08:00"'
-    return UsageError(f"{seen.name} has no rule: the app sets its moments.", code="bad_recurrence", hint=hint)
-
-
-Change = tuple[datetime, timedelta, timedelta]
-
-
-def _changes(zone: tzinfo, after: datetime, until: datetime) -> list[Change]:
-    """Return the clock changes in (*after*, *until*]: the instant, the offset before, the offset from then on."""
-    return list(_walk(zone, after, until))
-
-
-def _walk(zone: tzinfo, after: datetime, until: datetime) -> Iterator[Change]:
-    before: timedelta | None = None
-    for begin, _, offset in stretches(zone, after):
-        if begin > until:
-            return
-        if before is not None and offset != before:
-            yield begin, before, offset
-        before = offset
-
-
-def _marks(told: list[Change], zone: tzinfo) -> Iterator[str]:
-    if len(told) > MOST_TOLD:
-        yield f"-- the clocks change {len(told)} times"
-        return
-    for at, before, after in told:
-        local = at.astimezone(zone)
-        was = (at - timedelta(seconds=1)).astimezone(zone)
-        way = "forward" if after > before else "back"
-        yield f"-- {was:%a %d %b %Y} the clocks go {way} by {say_length(after - before)}, to {local:%H:%M %Z (UTC%z)}"
-
-
-def _moved(item: Occurrence, zone: tzinfo) -> str:
-    """Return what a clock change does to the moment, as an addition to its line; empty on all other days."""
-    if len(item.key) != WALL_KEY:
-        return ""
-    wall = datetime.fromisoformat(item.key)
-    if item.due_at.astimezone(zone).replace(tzinfo=None) != wall:
-        return f"  (there is no {wall:%H:%M} that day)"
-    if wall.replace(tzinfo=zone).utcoffset() != wall.replace(tzinfo=zone, fold=1).utcoffset():
-        return f"  (the first of two {wall:%H:%M})"
-    return ""
-
-
-def _data(item: Occurrence, zone: tzinfo, told: list[Change]) -> dict[str, object]:
-    changes = [
-        {"at": iso(at), "from": int(before.total_seconds()), "to": int(after.total_seconds())}
-        for at, before, after in told
-    ]
-    local = item.due_at.astimezone(zone).isoformat(timespec="seconds")
-    return {"key": item.key, "due_at": iso(item.due_at), "local": local, "clock_changes": changes}
+    show_one(context, report, count, as_json)
+    return 0

@@ -14,11 +14,11 @@ from tests.making import SHOP, make_schedule, now
 __all__ = ["bare", "desk", "shop"]
 
 
-def ask(desk: Desk, *lines: dict[str, Any] | str) -> list[dict[str, Any]]:
-    """Return the answers of `reports next --json -`."""
+def ask(desk: Desk, *lines: dict[str, Any] | str, code: int = 0) -> list[dict[str, Any]]:
+    """Return the answers of `reports next --json -`, which ends with the exit status *code*."""
     text = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines)
     done = desk.type("reports", "next", "--json", "-", stdin=text)
-    assert done.code == 0, done
+    assert done.code == code, done
     return [json.loads(line) for line in done.out.splitlines()]
 
 
@@ -60,7 +60,7 @@ def test_a_line_that_cannot_be_answered_says_why_and_the_others_go_on(
     line: Any, code: str, what: str, desk: Desk
 ) -> None:
     good = {"cron": "0 9 * * 1", "from": "2026-11-23T00:00:00Z", "count": 1}
-    first, second = ask(desk, line, good)
+    first, second = ask(desk, line, good, code=1)
     assert (first["error"]["code"], what in first["error"]["message"]) == (code, True), first
     assert second["next"][0]["key"] == "2026-11-23T09:00"
 

@@ -76,7 +76,9 @@ def test_the_tab_key_completes(line: str, offered: str, bare: Desk) -> None:
 HEAVY = ("pydantic", "structlog", "peewee", "rich", "jinja2", "requests", "graphql", "xlsxwriter", "smtplib")
 
 
-@pytest.mark.parametrize("words", [["--version"], ["status"], ["-h"], ["status", "--json"]])
+@pytest.mark.parametrize(
+    "words", [["--version"], ["status"], ["-h"], ["status", "--json"], ["reports", "-h"], ["reports", "next", "-"]]
+)
 def test_what_starts_often_imports_little(words: list[str], desk: Desk) -> None:
     desk.type("check-once")
     start = (
@@ -84,7 +86,14 @@ def test_what_starts_often_imports_little(words: list[str], desk: Desk) -> None:
         f"try:\n    main({words!r})\nexcept SystemExit as left:\n    assert left.code in (0, None), left.code\n"
         "print('modules', *sorted({name.split('.')[0] for name in sys.modules}))"
     )
-    done = subprocess.run([sys.executable, "-c", start], env=desk.environ, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", start],
+        env=desk.environ,
+        input='{"every": "last working day 17:00"}',
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     loaded = done.stdout.splitlines()[-1].split()
     assert loaded[0] == "modules"
