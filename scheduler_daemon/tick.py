@@ -10,7 +10,7 @@ from .lib.clock import utc_now
 from .lib.words import plural, redact
 from .lib.zones import zone_data
 from .logs import say
-from .model import Overlap, Pause, Plan
+from .model import CatchUp, Overlap, Pause, Plan, SkipReason
 from .priority import Rules, priority_of
 from .store import SeenSchedule, Store
 from .store.queueing import PAGE
@@ -41,6 +41,8 @@ class Found:
     due: int = 0
     #: Runs that were queued.
     queued: int = 0
+    #: Schedules of which more was due than one look takes in; the next one goes on.
+    behind: int = 0
     #: Domains of their shops.
     shops: set[str] = field(default_factory=set)
     #: Rows that could not be read, now or before, and why.
@@ -74,14 +76,16 @@ class Planner:
         """
         Queue the runs of everything due, and add it to *found*; in mode hold, only count.
 
+        Of a schedule that missed much, one plan's share (`timetable.MOST_AT_ONCE`): nobody else waits for the rest.
         *only* limits it to a shop and a schedule id.
         """
         self._forget_aside(now)
         found = found or Found()
         handled: set[tuple[str, object]] = set()
+        behind: set[str] = set()
         while True:
-            seen = self.store.queueing.due(now, aside=self.aside, only=only)
-            fresh = [item for item in seen if (item.id, item.cursor) not in handled]
+            seen = self.store.queueing.due(now, aside=self.aside.keys() | behind, only=only)
+            fresh = [item for item in seen if (item.id, item.cursor) not in handled and item.id not in behind]
             found.due += len(fresh)
             if self.mode == "hold" or not fresh:
                 return found
@@ -90,8 +94,33 @@ class Planner:
             plans = [(item, plan) for item in fresh if (plan := self._plan(item, now, found, pauses)) is not None]
             found.queued += self._queue(plans, now, found)
             found.shops |= {item.shop for item, plan in plans if plan.to_run and item.id not in self.aside}
-            if len(seen) < PAGE and not any(_goes_on(plan, now) for _, plan in plans):
+            behind |= {item.id for item, plan in plans if _goes_on(plan, now) and item.id not in self.aside}
+            found.behind = len(behind)
+            if len(seen) < PAGE:
                 return found
+
+    def skip_due(self, seen: SeenSchedule, now: datetime) -> int:
+        """
+        Write down as skipped whatever of one schedule has come due and is not queued; nothing of it runs.
+
+        What came due in a pause is `paused`, all else `misfired`. Return how many rows. In mode hold too: it is a
+        person who moves the schedule's cursor.
+        """
+        written = 0
+        while True:
+            due = self.store.queueing.due(now, aside=self.aside, only=(seen.shop, seen.id))
+            schedule = due[0].schedule if due else None
+            if schedule is None:
+                return written
+            missed = replace(due[0], schedule=replace(schedule, catch_up=CatchUp.NONE, overlap=Overlap.QUEUE))
+            plan = self._plan(missed, now, Found(), self.store.pauses.all())
+            if plan is None:
+                return written
+            skipped = (*plan.skipped, *((item, SkipReason.MISFIRED.value) for item in plan.to_run))
+            self._queue([(due[0], replace(plan, to_run=(), skipped=skipped))], now, Found())
+            written += len(skipped)
+            if not _goes_on(plan, now):
+                return written
 
     def _queue(self, plans: Sequence[tuple[SeenSchedule, Plan]], now: datetime, found: Found) -> int:
         """Queue *plans*; where the database takes them not, each alone, so that one row keeps nobody else waiting."""

@@ -17,7 +17,7 @@ from ..health.counts import Asked, Counts
 from ..health.snapshot import Observer, Tick
 from ..health.statefile import StateFile
 from ..lib.clock import monotonic, utc_now
-from ..lib.words import parse_length
+from ..lib.words import parse_length, plural
 from ..logs import say
 from ..model import Pause, Run, RunStatus
 from ..store import SeenSchedule, Store
@@ -118,6 +118,8 @@ def _check(app: App, wake: threading.Event, only: Only, as_json: bool, seconds: 
     _print(app, runs, held, unreadable, as_json, code)
     if pause is not None and not as_json:
         click.echo(f"{paused(pause)} Nothing was started. Next: scheduler resume")
+    if found.behind and not as_json:
+        click.echo(f"{plural(found.behind, 'report')} missed more than one check takes in; the next check goes on.")
     if done:
         app.close()
     return code

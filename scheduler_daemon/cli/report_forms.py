@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import click
@@ -15,7 +15,7 @@ from ..config import Config
 from ..errors import RunError, UsageError
 from ..lib.clock import to_ms, utc_now
 from ..lib.ids import new_ulid
-from ..lib.words import parse_length, say_length
+from ..lib.words import parse_length, plural, say_length
 from ..model import CatchUp, Overlap, Recipient, Report, Schedule
 from ..prepare import check_report
 from ..renderers import KINDS, open_renderer
@@ -23,6 +23,7 @@ from ..sources import TYPES, open_source
 from ..sources.base import require_reach, require_scopes
 from ..store import Store
 from ..store.row_checks import MOST, check_zone
+from ..tick import Planner
 from ..when.period import PERIODS, check_period, find_period
 from ..when.rule_parts import read_weekday
 from ..when.rule_text import DAYS, sentence
@@ -34,6 +35,7 @@ from .groups import Whole, example
 from .output import STEERING
 from .report_conditions import OPTIONS as CONDITIONS
 from .report_conditions import read_flags
+from .report_show import say_made
 
 #: A name longer than this fits no mail subject and no file name.
 MOST_NAME = 120
@@ -93,9 +95,10 @@ def add(context: Context, /, shop: str | None, **given: Any) -> int:
         type_ = str(given["type_"])
         title = given["name"] if given["name"] is not None else type_.replace("-", " ").capitalize()
         blank = Schedule(new_id(), shop, title, Report(type_, title, period="last_week"), None, "", ())
-        made = _apply(store, config, blank, {**given, "name": title})
-        store.schedules.add(made, utc_now())
-        _show(store, config, made)
+        now = utc_now()
+        made = _apply(store, config, blank, {**given, "name": title}, now)
+        store.schedules.add(made, now)
+        say_made(store, config, made)
         held = delivery_mode(config, store) == "hold"
     if asked and not held and click.confirm("Make one now?", default=True):
         ctx = click.get_current_context()
@@ -119,9 +122,15 @@ def edit(context: Context, /, report: str, **given: Any) -> None:
     config = context.config()
     with opened(context) as store:
         seen = find_report(store, report)
-        made = _apply(store, config, readable(seen), given)
-        store.schedules.edit(made, utc_now())
-        _show(store, config, made)
+        now = utc_now()
+        made = _apply(store, config, readable(seen), given, now)
+        missed = 0
+        if made.recurrence is not None:  # its cursor moves: what is due already stays a row
+            missed = Planner(store, delivery_mode(config, store)).skip_due(seen, now)
+        store.schedules.edit(made, now)
+        say_made(store, config, made)
+    if missed:
+        click.echo(f"Note     {plural(missed, 'occurrence')} that had come due and not begun will not run")
 
 
 def new_id() -> str:
@@ -171,8 +180,8 @@ def _addresses(text: str) -> tuple[str, ...]:
 # From answers to a schedule -----------------------------------------------------------------------------------------
 
 
-def _apply(store: Store, config: Config, old: Schedule, given: dict[str, Any]) -> Schedule:
-    """Return *old* with what was given, checked, and its cursor computed from now on."""
+def _apply(store: Store, config: Config, old: Schedule, given: dict[str, Any], now: datetime) -> Schedule:
+    """Return *old* with what was given, checked, and its cursor computed from *now* on."""
     report = _report(old.report, given)
     _check_name(report.title)
     check_report(report)
@@ -199,7 +208,7 @@ def _apply(store: Store, config: Config, old: Schedule, given: dict[str, Any]) -
         message = "The report has nobody to deliver to, and there is no [folder]."
         hint = "Give --to name@example.com, or write the section [folder]: scheduler config example"
         raise UsageError(message, code="no_recipients", hint=hint)
-    return _with_cursor(store, config, made)
+    return _with_cursor(store, config, made, now)
 
 
 def _check_scopes(store: Store, shop: str, report: Report) -> None:
@@ -210,14 +219,14 @@ def _check_scopes(store: Store, shop: str, report: Report) -> None:
         raise UsageError(error.message, code=error.code, hint=error.hint) from None
 
 
-def _with_cursor(store: Store, config: Config, made: Schedule) -> Schedule:
+def _with_cursor(store: Store, config: Config, made: Schedule, now: datetime) -> Schedule:
     """Return the schedule with its next moment; raise UsageError where there is none, or its period reaches too far."""
     shop = store.shops.find(made.shop)
     name, zone, _ = zone_of(made, shop.zone)
     rule = made.recurrence
     if rule is None:
         return made
-    upcoming = first_after(rule, zone, utc_now())
+    upcoming = first_after(rule, zone, now)
     if upcoming is None:
         raise UsageError(f"{sentence(rule)} lies in the past.", code="bad_recurrence", hint="Give a later moment.")
     try:
@@ -298,21 +307,3 @@ def _recipients(old: Schedule, given: dict[str, Any]) -> tuple[Recipient, ...]:
         kept = [item for item in kept if item.channel != "folder"]
         kept += [Recipient("folder", "folder")] if given["folder"] else []
     return tuple(kept)
-
-
-def _show(store: Store, config: Config, made: Schedule) -> None:
-    """Print the schedule as a sentence, and what it still lacks."""
-    shop = store.shops.find(made.shop)
-    name, _, note = zone_of(made, shop.zone)
-    upcoming = f"; next: {say_next(made, made.next_due_at, shop.zone)}" if made.next_due_at else ""
-    click.echo(f"{sentence(made.recurrence)}, {name}{upcoming}")
-    notes = [note]
-    if store.sessions.find(made.shop) is None:
-        notes.append(f"{made.shop} has no offline session yet: scheduler shops add {made.shop}")
-    unset = sorted({item.channel for item in made.recipients if getattr(config, item.channel, None) is None})
-    notes += [f"it delivers by {name}, and the configuration has no section [{name}] yet" for name in unset]
-    if delivery_mode(config, store) == "hold":
-        notes.append("delivery is on hold until: scheduler go-live")
-    for text in notes:
-        if text:
-            click.echo(f"Note     {text}")

@@ -40,7 +40,9 @@ def skip_what_was_paused(store: Store, seen: SeenSchedule, mode: str) -> None:
     """Write down as skipped what came due in the pause of *seen* while no daemon looked: none of it runs afterwards."""
     schedule = seen.schedule
     if schedule is not None and schedule.paused_at is not None and schedule.active:
-        Planner(store, mode).queue_due(utc_now(), only=(seen.shop, seen.id))
+        planner, now = Planner(store, mode), utc_now()
+        while planner.queue_due(now, only=(seen.shop, seen.id)).behind:
+            continue
 
 
 @click.command(epilog=example("reports remove 'Weekly Sales'"))

@@ -5,14 +5,17 @@ from typing import Any
 
 import click
 
+from ..app import delivery_mode
 from ..condition import say_condition
+from ..config import Config
 from ..lib.clock import utc_now
 from ..lib.words import say_length
 from ..model import Schedule
 from ..period import PERIODS
 from ..rule_text import sentence
 from ..sources import TYPES, open_source
-from ..store import SeenSchedule
+from ..store import SeenSchedule, Store
+from ..timetable import say_next, zone_of
 from .asking import find_report, opened
 from .context import Context
 from .groups import example
@@ -89,3 +92,21 @@ def types(as_json: bool) -> None:
     click.echo("periods")
     for name, text in PERIODS.items():
         click.echo(f"  {name:14} {text}")
+
+
+def say_made(store: Store, config: Config, made: Schedule) -> None:
+    """Print the schedule as a sentence, and what it still lacks."""
+    shop = store.shops.find(made.shop)
+    name, _, note = zone_of(made, shop.zone)
+    upcoming = f"; next: {say_next(made, made.next_due_at, shop.zone)}" if made.next_due_at else ""
+    click.echo(f"{sentence(made.recurrence)}, {name}{upcoming}")
+    notes = [note]
+    if store.sessions.find(made.shop) is None:
+        notes.append(f"{made.shop} has no offline session yet: scheduler shops add {made.shop}")
+    unset = sorted({item.channel for item in made.recipients if getattr(config, item.channel, None) is None})
+    notes += [f"it delivers by {name}, and the configuration has no section [{name}] yet" for name in unset]
+    if delivery_mode(config, store) == "hold":
+        notes.append("delivery is on hold until: scheduler go-live")
+    for text in notes:
+        if text:
+            click.echo(f"Note     {text}")

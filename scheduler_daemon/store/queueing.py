@@ -5,7 +5,7 @@ A batch of schedules is one short transaction of four statements. Whoever else w
 match, and nothing of its plan is written. The ledger's unique key refuses an occurrence that is there already.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -26,6 +26,8 @@ PAGE = 1000
 MOST_ASIDE = 30_000
 #: Cursors that are no moments which may lie side by side before a check has set them aside.
 STRANGE = 20
+#: New rows of the ledger after which a transaction ends, so that others come to write between two of them.
+MOST_ROWS = 1000
 
 REFUSED = """
 INSERT INTO {ours}scheduler_run (id, schedule_id, shop, "trigger", occurrence_key, due_at, not_before, status,
@@ -163,8 +165,7 @@ class Queueing:
     def queue(self, plans: Sequence[tuple[SeenSchedule, Plan]], now: datetime) -> int:
         """Write what *plans* say, each only if its cursor is still what was seen; return the number of queued runs."""
         queued = 0
-        for start in range(0, len(plans), BATCH):
-            batch = plans[start : start + BATCH]
+        for batch in _batches(plans):
             with self.engine.transaction():
                 moved = self._move(batch)
                 kept = [plan for seen, plan in batch if seen.id in moved]
@@ -240,6 +241,20 @@ class Queueing:
         ON CONFLICT (schedule_id) DO UPDATE SET rule_hash = excluded.rule_hash"""
         values = [value for plan in changed for value in (plan.schedule.id, plan.rule_hash)]
         self.engine.write(sql, values)
+
+
+def _batches(plans: Sequence[tuple[SeenSchedule, Plan]]) -> Iterator[list[tuple[SeenSchedule, Plan]]]:
+    """Yield *plans* in transactions: at most `BATCH` schedules, and no more after `MOST_ROWS` new rows."""
+    batch: list[tuple[SeenSchedule, Plan]] = []
+    rows = 0
+    for seen, plan in plans:
+        batch.append((seen, plan))
+        rows += len(plan.to_run) + len(plan.skipped)
+        if len(batch) == BATCH or rows >= MOST_ROWS:
+            yield batch
+            batch, rows = [], 0
+    if batch:
+        yield batch
 
 
 def _moment(value: Any) -> datetime | None:

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import takewhile
 from typing import NamedTuple
 
 from ..lib.clock import from_ms, to_ms
@@ -19,8 +20,9 @@ from .instants import elapsed, resolve
 from .recurrence import is_elapsed, rule_hash
 from .walls import walls
 
-#: Occurrences planned at once; what lies behind them is planned in the next round of the same tick.
-MOST_AT_ONCE = 1000
+#: Occurrences of one schedule planned in one tick, the oldest first; what lies behind them the following ticks plan.
+#: More than the wall times of any gap in a zone (180 minutes), which share one moment.
+MOST_AT_ONCE = 300
 MILLISECOND = timedelta(milliseconds=1)
 #: How late an occurrence may be and still count as on time.
 GRACE = timedelta(minutes=10)
@@ -31,6 +33,8 @@ BEHIND = 100
 WALL_KEY = 16
 
 Skips = tuple[tuple[Occurrence, str], ...]
+#: By an occurrence's key the one that follows it.
+Following = dict[str, Occurrence | None]
 
 
 # Occurrences --------------------------------------------------------------------------------------------------------
@@ -160,8 +164,14 @@ def plan(
     more = upcoming is not None and upcoming.due_at <= now
     if not found:
         found = [Occurrence(key=f"at:{to_ms(cursor)}", due_at=cursor)]
-    runs, skipped = _choose(schedule, found, more, now, unfinished, pauses)
-    return _move(schedule, name, _timed(schedule, runs, found, upcoming, now), skipped, upcoming, notes)
+    following: Following = dict(zip((item.key for item in found), [*found[1:], upcoming], strict=True))
+    if more and rule is not None:
+        newest = _newest(schedule, rule, zone, found[-1].due_at, now)
+        later: list[Occurrence | None] = [*newest[1:], first_after(rule, zone, now)]
+        following |= {item.key: then for item, then in zip(newest, later, strict=False)}
+        found += newest
+    runs, skipped = _choose(schedule, found, now, unfinished, pauses)
+    return _move(schedule, name, _timed(schedule, runs, following, now), skipped, upcoming, notes)
 
 
 def _following(rule: Recurrence | None, zone: tzinfo, after: datetime) -> Occurrence | None:
@@ -194,8 +204,31 @@ def _due(
     return found, None
 
 
+def _newest(schedule: Schedule, rule: Recurrence, zone: tzinfo, behind: datetime, now: datetime) -> list[Occurrence]:
+    """
+    Return the occurrences in (*behind*, *now*] that a backlog must not hold up: those on time, else the latest.
+
+    A later tick meets them again, and the ledger's unique key knows them. None for a schedule whose missed runs must
+    come before them.
+    """
+    if schedule.catch_up is CatchUp.ALL and _in_order(schedule):
+        return []
+    span = GRACE
+    while True:
+        since = max(behind, now - span)
+        found = list(takewhile(lambda item: item.due_at <= now, occurrences(rule, zone, since)))
+        if found or since == behind:
+            return [item for item in found if now - item.due_at <= GRACE] or found[-1:]
+        span *= 4
+
+
+def _in_order(schedule: Schedule) -> bool:
+    """Whether each run needs the one before it: its period goes on where that ended, or its condition compares."""
+    return schedule.report.period == "since_last_success" or bool(schedule.report.condition)
+
+
 def _choose(
-    schedule: Schedule, found: list[Occurrence], more: bool, now: datetime, unfinished: bool, pauses: Sequence[Pause]
+    schedule: Schedule, found: list[Occurrence], now: datetime, unfinished: bool, pauses: Sequence[Pause]
 ) -> tuple[list[Occurrence], Skips]:
     """Return which of the occurrences that are due run, and why each other one does not."""
     reasons: dict[str, SkipReason] = {}
@@ -209,8 +242,9 @@ def _choose(
         elif window and now - item.due_at > max(window, GRACE):
             reasons[item.key] = SkipReason.MISFIRED
     left = [item for item in found if item.key not in reasons]
-    if schedule.catch_up is CatchUp.LATEST:
-        reasons |= {item.key: SkipReason.COALESCED for item in (left if more else left[:-1])}
+    if schedule.catch_up is CatchUp.LATEST or (schedule.catch_up is CatchUp.ALL and schedule.overlap is Overlap.SKIP):
+        # Each of them would be unfinished when the next one's turn came: of several the latest runs here too.
+        reasons |= {item.key: SkipReason.COALESCED for item in left[:-1]}
     elif schedule.catch_up is CatchUp.NONE:
         on_time = [item for item in left if now - item.due_at <= GRACE][-1:]
         reasons |= {item.key: SkipReason.MISFIRED for item in left if item not in on_time}
@@ -218,23 +252,22 @@ def _choose(
     return runs, tuple((item, reasons[item.key].value) for item in found if item.key in reasons)
 
 
-def _timed(
-    schedule: Schedule, runs: list[Occurrence], found: list[Occurrence], upcoming: Occurrence | None, now: datetime
-) -> tuple[Occurrence, ...]:
-    """Return *runs* with their jitter, and behind the others where they are caught up."""
-    # Runs of one plan keep their order, and so do the runs of a report that goes on where its last one ended.
-    late = any(now - item.due_at > GRACE for item in runs) and schedule.report.period != "since_last_success"
-    timed = [replace(item, behind=BEHIND) for item in runs] if late else runs
+def _timed(schedule: Schedule, runs: list[Occurrence], following: Following, now: datetime) -> tuple[Occurrence, ...]:
+    """Return *runs* with their jitter, and what is caught up behind what is on time."""
+    if not _in_order(schedule):
+        runs = [replace(item, behind=BEHIND) if now - item.due_at > GRACE else item for item in runs]
     if not schedule.jitter:
-        return tuple(timed)
-    following = dict(zip((item.key for item in found), [*(item.due_at for item in found[1:]), None], strict=True))
-    following[found[-1].key] = upcoming.due_at if upcoming else None
+        return tuple(runs)
     return tuple(
-        replace(item, not_before=item.due_at + spread(schedule, item, following[item.key]))
-        if not item.key.startswith("at:")
-        else item
-        for item in timed
+        item
+        if item.key.startswith("at:")
+        else replace(item, not_before=item.due_at + spread(schedule, item, _due_at(following[item.key])))
+        for item in runs
     )
+
+
+def _due_at(occurrence: Occurrence | None) -> datetime | None:
+    return None if occurrence is None else occurrence.due_at
 
 
 def spread(schedule: Schedule, occurrence: Occurrence, following: datetime | None) -> timedelta:

@@ -195,6 +195,34 @@ def test_resuming_a_report_writes_down_what_came_due_while_no_daemon_looked(desk
         assert cursor > now()
 
 
+def test_an_edit_writes_down_what_had_come_due_and_runs_none_of_it(desk: Desk) -> None:
+    with desk.store() as store:
+        rule = Recurrence(RuleKind.HOURLY)
+        make_schedule(store, name="Weekly Sales", recurrence=rule, next_due_at=last_hour(3), zone="UTC")
+    refused = desk.type("reports", "edit", "weekly-sales", "--every", "every 0 minutes")
+    with desk.store() as store:
+        assert (refused.code, store.history.latest()) == (2, [])
+    done = desk.type("reports", "edit", "weekly-sales", "--every", "every 2 hours")
+    assert "Note     4 occurrences that had come due and not begun will not run" in done.out
+    assert desk.type("check-once").code == 0
+    with desk.store() as store:
+        assert [(run.status, run.reason) for run in store.history.latest()] == [(RunStatus.SKIPPED, "misfired")] * 4
+        assert {run.due_at for run in store.history.latest()} == {last_hour(back) for back in range(4)}
+        cursor = store.schedules.find("Weekly Sales").due_at
+        assert cursor is not None
+        assert cursor > now()
+    assert "will not run" not in desk.type("reports", "edit", "weekly-sales", "--zone", "Asia/Tokyo").out
+
+
+def test_a_check_says_when_more_is_due_than_it_takes_in(desk: Desk) -> None:
+    with desk.store() as store:
+        rule = Recurrence(RuleKind.MINUTES, every=10)
+        make_schedule(store, name="Fresh", recurrence=rule, next_due_at=last_hour(24 * 3), zone="UTC")
+    said = "1 report missed more than one check takes in; the next check goes on."
+    assert said in desk.type("check-once").out
+    assert said not in desk.type("check-once").out
+
+
 def last_hour(back: int) -> datetime:
     return now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=back)
 

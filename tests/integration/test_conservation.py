@@ -9,6 +9,7 @@ import secrets
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from scheduler_daemon import tick, timetable
 from scheduler_daemon.lib.zones import find_zone
 from scheduler_daemon.model import CatchUp, Recurrence, Report, RuleKind, RunStatus, Schedule
 from scheduler_daemon.store import Store
@@ -35,7 +37,9 @@ RULES = (
 #: What happens, with how many minutes pass before it.
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["look", "look", "look", "back", "pause", "resume", "pause all", "resume all", "edit"]),
+        st.sampled_from(
+            ["look", "look", "look", "back", "pause", "resume", "pause all", "resume all", "edit", "edit unseen"]
+        ),
         st.integers(1, 60) | st.integers(60, 1500),
         st.sampled_from(RULES),
     ),
@@ -71,8 +75,18 @@ class Play:
         self.wanted: list[str] = []
 
     def settle(self) -> None:
-        """Look, and take what the rule asked for since the last edit into what must stand in the ledger."""
+        """Look until all is planned, and take what was asked for since the last edit into what must stand there."""
         self.planner.check(self.now)
+        self.drain()
+        self.take_in()
+
+    def drain(self) -> None:
+        """Look again and again, as the daemon does, until nothing is behind."""
+        while self.planner.queue_due(self.now).behind:
+            continue
+
+    def take_in(self) -> None:
+        """Take what the rule asked for since the last edit into what must stand in the ledger."""
         zone = find_zone(self.zone)
         self.wanted += [key for key, _ in oracle(self.rule, zone, self.since, self.now)]
         self.since = self.now
@@ -87,14 +101,18 @@ class Play:
         elif what == "pause":
             self.store.schedules.pause(self.id, "x", self.now)
         elif what == "resume":
-            self.planner.queue_due(self.now)  # as the command does
+            self.drain()  # as the command does
             self.store.schedules.resume(self.id)
         elif what == "pause all":
             self.store.pauses.begin(self.now, self.now + timedelta(hours=5), "x")
         elif what == "resume all":
             self.store.pauses.end(self.now)
         else:
-            self.settle()
+            if what == "edit":
+                self.settle()
+            else:  # no daemon has looked: the command writes down what came due
+                self.planner.skip_due(self.store.schedules.find(self.id), self.now)
+                self.take_in()
             seen = self.store.schedules.find(self.id).schedule
             assert seen is not None
             self.rule = rule
@@ -133,6 +151,46 @@ def test_rows_are_occurrences_whatever_happens(
         play.take(what, minutes, other)
     play.settle()
     assert play.rows() == Counter(set(play.wanted))
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rule=st.sampled_from(RULES),
+    zone=st.sampled_from(ODD),
+    now=moments(),
+    policy=st.sampled_from(list(CatchUp)),
+    story=steps,
+)
+def test_rows_are_occurrences_in_small_batches_too(
+    lasting: Store, rule: Recurrence, zone: str, now: datetime, policy: CatchUp, story: list[Any]
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timetable, "MOST_AT_ONCE", 7)
+        test_rows_are_occurrences_whatever_happens.hypothesis.inner_test(  # type: ignore[attr-defined]
+            lasting, rule, zone, now, policy, story
+        )
+
+
+def test_a_year_that_was_missed_is_queued_a_share_a_look_and_nobody_waits_for_it(lasting: Store) -> None:
+    lasting.notebook.remember("pauses", "")
+    lasting.engine.write('DELETE FROM {app}"ReportSchedule"')
+    begin = datetime(2025, 11, 23, 8, 0, 30, tzinfo=UTC)
+    many = [Play(lasting, RULES[1], "Europe/Paris", begin, CatchUp.ALL) for _ in range(2)]
+    play = many[0]
+    play.now = begin + timedelta(days=365, minutes=10)
+    good = Play(lasting, RULES[1], "Europe/Paris", play.now - timedelta(minutes=11), CatchUp.LATEST)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tick, "PAGE", 2)  # the two that are behind fill a page
+        patch.setattr(lasting.queueing, "due", partial(lasting.queueing.due, limit=2))
+        found = play.planner.queue_due(play.now)
+    assert (found.due, found.behind, sum(good.rows().values())) == (3, 2, 1)
+    assert sum(play.rows().values()) == timetable.MOST_AT_ONCE + 1
+    assert max(play.rows()) == "2026-11-23T08:10Z"  # the one on time is among them
+    looks = 1
+    while play.planner.queue_due(play.now).behind:
+        looks += 1
+    assert (sum(play.rows().values()), looks) == (365 * 24 + 1, 29)
+    assert {run.status for run in lasting.history.last_of(play.id, 9000)} == {RunStatus.QUEUED}
 
 
 def test_resuming_does_not_flood(lasting: Store) -> None:

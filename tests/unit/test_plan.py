@@ -3,12 +3,13 @@
 import zoneinfo
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler_daemon.model import CatchUp, Pause, Recurrence, Report, RuleKind, Schedule
+from scheduler_daemon.model import CatchUp, Overlap, Pause, Recurrence, Report, RuleKind, Schedule
 from scheduler_daemon.when import timetable
 from scheduler_daemon.when.timetable import BEHIND, MOST_AT_ONCE, is_stale, mark_of, plan
 
@@ -21,8 +22,15 @@ def at(text: str) -> datetime:
 
 
 def schedule(cursor: str, **changes: object) -> Schedule:
-    fields = {"recurrence": DAILY, "zone": "Europe/Paris", "recipients": (), "next_due_at": at(cursor), **changes}
-    return Schedule("s", "a.myshopify.com", "S", Report("orders", "S"), **fields)  # type: ignore[arg-type]
+    fields: dict[str, Any] = {
+        "recurrence": DAILY,
+        "zone": "Europe/Paris",
+        "recipients": (),
+        "next_due_at": at(cursor),
+        **changes,
+    }
+    report = fields.pop("report", Report("orders", "S"))
+    return Schedule("s", "a.myshopify.com", "S", report, **fields)
 
 
 NOON = at("2026-11-23T12:00")
@@ -100,17 +108,48 @@ def test_a_moment_that_the_app_wrote_has_no_jitter() -> None:
     assert item.not_before is None
 
 
-def test_a_long_outage_is_planned_in_batches_and_nothing_is_lost() -> None:
-    one = schedule("2026-09-01T00:00", recurrence=HOURLY, catch_up=CatchUp.LATEST)
-    keys: list[str] = []
-    rounds = runs = 0
-    while one.next_due_at is not None and one.next_due_at <= NOON:
-        made = plan(one, NOON)
-        keys += [item.key for item in made.to_run] + [item.key for item, _ in made.skipped]
-        one, rounds, runs = replace(one, next_due_at=made.next_due_at), rounds + 1, runs + len(made.to_run)
+@pytest.mark.parametrize("policy", list(CatchUp))
+def test_a_long_outage_is_planned_in_batches_and_nothing_is_lost(policy: CatchUp) -> None:
+    one = schedule("2026-09-01T00:00", recurrence=HOURLY, catch_up=policy)
+    keys: set[str] = set()
+    ran: set[str] = set()
+    rounds = 0
+    now = at("2026-11-23T12:00:05")
+    while one.next_due_at is not None and one.next_due_at <= now:
+        made = plan(one, now)
+        assert len(made.to_run) + len(made.skipped) <= MOST_AT_ONCE + 1
+        # What is on time is planned in the first round already; later ones meet it again, as the ledger would.
+        assert "2026-11-23T12:00Z" in [item.key for item in made.to_run]
+        keys |= {item.key for item in made.to_run} | {item.key for item, _ in made.skipped}
+        ran |= {item.key for item in made.to_run}
+        one, rounds = replace(one, next_due_at=made.next_due_at), rounds + 1
     hours = int((NOON - at("2026-09-01T00:00")) / timedelta(hours=1)) + 1
-    assert (len(keys), len(set(keys)), runs) == (hours, hours, 1)
+    assert (len(keys), len(ran)) == (hours, hours if policy is CatchUp.ALL else 1)
     assert rounds == -(-hours // MOST_AT_ONCE)
+
+
+def test_of_a_backlog_the_latest_runs_at_once_although_it_is_late() -> None:
+    one = schedule("2026-01-01T07:00", recurrence=Recurrence(RuleKind.DAILY, time="08:00", also=("08:05",)))
+    first = plan(replace(one, next_due_at=at("2026-01-01T07:00")), at("2026-11-23T20:00"))
+    assert [item.key for item in first.to_run] == ["2026-11-23T08:05"]
+    assert first.next_due_at == at("2026-05-31T06:00")
+
+
+@pytest.mark.parametrize("needs", [{"period": "since_last_success"}, {"condition": {"above": {"total": "1"}}}])
+def test_a_report_that_needs_the_run_before_catches_up_in_order(needs: Any) -> None:
+    one = schedule("2026-09-01T00:00", recurrence=HOURLY, catch_up=CatchUp.ALL, report=Report("orders", "S", **needs))
+    made = plan(one, NOON)
+    due = [item.due_at for item in made.to_run]
+    assert (len(due), due, {item.behind for item in made.to_run}) == (MOST_AT_ONCE, sorted(due), {0})
+    assert due[-1] < NOON - timedelta(days=30)
+
+
+def test_a_report_that_skips_overlaps_catches_up_one_run() -> None:
+    made = plan(schedule("2026-11-18T07:00", catch_up=CatchUp.ALL, overlap=Overlap.SKIP), NOON)
+    assert [item.key for item in made.to_run] == ["2026-11-23T08:00"]
+    assert {reason for _, reason in made.skipped} == {"coalesced"}
+    waits = plan(schedule("2026-11-18T07:00", catch_up=CatchUp.ALL, overlap=Overlap.SKIP), NOON, unfinished=True)
+    assert (waits.to_run, {reason for _, reason in waits.skipped}) == ((), {"overlapped"})
 
 
 def test_wall_times_of_one_gap_that_fill_a_batch_are_all_planned() -> None:
