@@ -167,8 +167,8 @@ def plan(
     following: Following = dict(zip((item.key for item in found), [*found[1:], upcoming], strict=True))
     if more and rule is not None:
         newest = _newest(schedule, rule, zone, found[-1].due_at, now)
-        later: list[Occurrence | None] = [*newest[1:], first_after(rule, zone, now)]
-        following |= {item.key: then for item, then in zip(newest, later, strict=False)}
+        behind: list[Occurrence | None] = [*newest[1:], first_after(rule, zone, now)]
+        following |= {item.key: then for item, then in zip(newest, behind, strict=False)}
         found += newest
     runs, skipped = _choose(schedule, found, now, unfinished, pauses)
     return _move(schedule, name, _timed(schedule, runs, following, now), skipped, upcoming, notes)
