@@ -11,9 +11,9 @@ from ..lib.clock import iso, utc_now
 from ..lib.words import say_length
 from ..lib.zones import stretches
 from ..model import Occurrence
-from ..rule_text import sentence
 from ..store import SeenSchedule
-from ..timetable import WALL_KEY, occurrences, zone_of
+from ..when.rule_text import sentence
+from ..when.timetable import WALL_KEY, occurrences, zone_of
 from .asking import find_report, opened, readable
 from .context import Context
 from .output import echo_json

@@ -28,7 +28,7 @@ from ..when.period import PERIODS, check_period, find_period
 from ..when.rule_parts import read_weekday
 from ..when.rule_text import DAYS, sentence
 from ..when.spoken import read_words
-from ..when.timetable import first_after, mark_of, say_next, zone_of
+from ..when.timetable import first_after, mark_of, zone_of
 from .asking import can_ask, find_report, opened, read_domain, readable
 from .context import Context
 from .groups import Whole, example

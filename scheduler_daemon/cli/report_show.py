@@ -11,11 +11,11 @@ from ..config import Config
 from ..lib.clock import utc_now
 from ..lib.words import say_length
 from ..model import Schedule
-from ..period import PERIODS
-from ..rule_text import sentence
 from ..sources import TYPES, open_source
 from ..store import SeenSchedule, Store
-from ..timetable import say_next, zone_of
+from ..when.period import PERIODS
+from ..when.rule_text import sentence
+from ..when.timetable import say_next, zone_of
 from .asking import find_report, opened
 from .context import Context
 from .groups import example
