@@ -17,11 +17,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scheduler_daemon import tick, timetable
+from scheduler_daemon import tick
 from scheduler_daemon.lib.zones import find_zone
 from scheduler_daemon.model import CatchUp, Recurrence, Report, RuleKind, RunStatus, Schedule
 from scheduler_daemon.store import Store
 from scheduler_daemon.tick import ZONE_DATA, Planner
+from scheduler_daemon.when import timetable
 from scheduler_daemon.when.timetable import first_after, mark_of
 from tests.conftest import open_test_store
 from tests.unit.calendars import ODD, moments, oracle
