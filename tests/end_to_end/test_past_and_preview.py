@@ -224,7 +224,7 @@ def test_a_span_that_cannot_be_is_refused(flags: tuple[str, ...], named: str, de
 def test_a_backfill_that_is_stopped_goes_on_when_it_is_typed_again(place: Place) -> None:
     with open_test_store(place.url) as store:
         schedule = daily(store)
-        place.simulator.shop(SHOP).script([{"fault": "slow", "seconds": 0.5}] * 4)
+        place.simulator.shop(SHOP).script([{"fault": "slow", "seconds": 0.5}] * 16)
         start = place.command("reports", "backfill", "daily", *span(10, 3), "--yes")
         process = subprocess.Popen(start, env=place.environ)
         wait_for(lambda: any(run.status.final for run in store.history.last_of(schedule.id, 20)))
