@@ -4,6 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import ClassVar, NoReturn
 
 import click
@@ -62,6 +63,7 @@ def program(ctx: click.Context) -> None:
 def main(args: Sequence[str] | None = None) -> None:
     """Run the program; the exit status is that of the command."""
     if args is None:
+        _open_streams()
         _start_in_utf8()
     words = list(sys.argv[1:] if args is None else args)
     speak_utf8()
@@ -85,17 +87,44 @@ def main(args: Sequence[str] | None = None) -> None:
         _fail(_from_system(error), words)
     except Exception as error:
         _defect(error, words)
-    _flush()
+    lost = _flush()
+    if lost is not None:
+        _fail(_from_system(lost), words)
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _flush() -> None:
-    """Write out what is left; a reader that is gone must not turn the exit status into Python's own 120."""
+def _open_streams() -> None:
+    """
+    Put the null device where the caller closed standard input, output or error (``>&-``).
+
+    Python has None for such a stream; and the next file that is opened, a database say, would get its number, so that
+    whatever is written to standard error would go into that file.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            # The numbers below are taken by now, so this one is the next that is free.
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
+
+
+def _flush() -> OSError | None:
+    """
+    Write out what is left, so that Python need not at its end, with a status of its own (120).
+
+    Return why standard output did not take it, None where it did or where its reader had enough.
+    """
+    lost = None
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            if stream is sys.stdout and isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+                lost = error
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return lost
 
 
 def _start_in_utf8() -> None:
@@ -121,7 +150,9 @@ def _check_words(words: Sequence[str]) -> None:
 
 
 def _fail(error: SchedulerError, words: Sequence[str]) -> NoReturn:
-    show_error(error, "--json" in words)
+    with suppress(OSError):  # nobody can be told any more; the exit status still says it
+        show_error(error, "--json" in words)
+    _flush()
     # Monitoring reads 2 as CRITICAL: wrong arguments of `status` are UNKNOWN.
     sys.exit(3 if _command(words) == "status" else error.exit_code)
 
