@@ -281,7 +281,10 @@ class _Sitting:
         place = self.order.folder / "place"
         # A repeat of a delivery takes its unfinished copy away; one that is never repeated leaves it.
         given_up = {f".{sha256(row[0].encode()).hexdigest()[:32]}.part" for row in self.sql.ask(GIVEN_UP)}
-        files = [path for path in place.rglob("*.part") if path.name not in given_up]
+        # A mark half written at a kill is written anew by the repeat; what no repeat needs the folder's own sweep takes.
+        files = [
+            path for path in place.rglob("*.part") if path.name not in given_up and path.parent.name != ".delivered"
+        ]
         for node in self.nodes:
             # What a killed daemon was writing, the next start with its state file takes away.
             files += [] if node.killed else node.state_folder.glob(".state.json-*")
