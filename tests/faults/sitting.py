@@ -281,7 +281,7 @@ class _Sitting:
         place = self.order.folder / "place"
         # A repeat of a delivery takes its unfinished copy away; one that is never repeated leaves it.
         given_up = {f".{sha256(row[0].encode()).hexdigest()[:32]}.part" for row in self.sql.ask(GIVEN_UP)}
-        # A mark half written at a kill is written anew by the repeat; what no repeat needs the folder's own sweep takes.
+        # A half-written mark is written anew by the repeat; what no repeat needs, the folder sweeps itself.
         files = [
             path for path in place.rglob("*.part") if path.name not in given_up and path.parent.name != ".delivered"
         ]
