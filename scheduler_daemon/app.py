@@ -132,9 +132,8 @@ def build(config: Config, store: Store, wake: Callable[[], None], *, remember: b
     threads = ShopThreads(config.daemon.workers, performer.work, wake)
     heartbeat = Heartbeat(store, threads, config.daemon.beat.total_seconds())
     retention = Retention(config, store, preparer.spool, Revival(store, access))
-    return App(
-        config, store, performer, threads, Planner(store, mode, priority_rules(config)), heartbeat, retention, notifier
-    )
+    planner = Planner(store, mode, priority_rules(config))
+    return App(config, store, performer, threads, planner, heartbeat, retention, notifier)
 
 
 class Heartbeat:

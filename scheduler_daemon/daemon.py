@@ -122,6 +122,7 @@ class Daemon:
         found = self.app.check(now)
         for shop in sorted(found.shops & self.app.threads.busy()):
             say("shop_busy", shop=shop)
+        self._look_for_pause()
         self._start_shops()
         self._signs.note_node(self.tick, self.app.mode, self.app.threads.holds())
         self.app.retention.start(now)
@@ -169,8 +170,9 @@ class Daemon:
         if self.tick.number == 0:
             return soon
         self.app.store.engine.require_file()
+        self._look_for_pause()
         due, self.tick.waits_for = self._wake_due(now)
-        ready = self.app.mode != "hold" and not self._is_paused()
+        ready = self.app.mode != "hold" and self._pause is None
         work = self.app.store.leases.next_work_at() if ready else None
         if work is not None and work <= utc_now():
             self._start_shops()
@@ -197,17 +199,18 @@ class Daemon:
         return due, "a report that comes due" if due else "a schedule"
 
     def _start_shops(self) -> None:
-        if self.app.mode == "hold" or self._is_paused():
+        if self.app.mode == "hold" or self._pause is not None:
             return  # what waits for a retry is not sent either
         started, self.app.performer.others_wait = fill_slots(self.app.store, self.app.threads)
         self._signs.dirty |= started > 0
 
-    def _is_paused(self) -> bool:
-        """Look whether everything is paused; what is at work finishes, and nothing more is begun."""
+    def _look_for_pause(self) -> None:
+        """Look whether everything is paused, once a turn; what is at work finishes, and nothing more is begun."""
+        if self.app.mode == "hold":
+            return
         before, self._pause = self._pause, self.app.store.pauses.current(utc_now())
         self._signs.dirty |= before != self._pause
         self.app.performer.paused = self._pause is not None
-        return self.app.performer.paused
 
     def _watch_clock(self) -> None:
         offset = utc_now().timestamp() - monotonic()

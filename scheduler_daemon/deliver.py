@@ -18,6 +18,9 @@ from .store import Store
 from .threads import Hold
 from .verdict import cancelled, judge
 
+#: What stands in the ledger for a defect of ours.
+DEFECT = "A defect of the scheduler; its log has the details."
+
 
 @dataclass(slots=True)
 class Deliverer:
@@ -123,8 +126,7 @@ class Deliverer:
             raise  # of the commit: nothing has gone out
         except Exception as error:  # a defect: nobody knows whether it went out, and the others still get theirs
             say_defect("shop_failed", error, shop=run.shop, run=run.id)
-            message = "A defect of the scheduler; its log has the details."
-            self._failed(row, DeliveryError(message, code="internal", ambiguous=going), hold)
+            self._failed(row, DeliveryError(DEFECT, code="internal", ambiguous=going), hold)
         else:
             self._delivered(row, receipt, hold)
 

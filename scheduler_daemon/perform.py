@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
-from .channels import IDEMPOTENT, KINDS
+from .channels import repeatable
 from .config import Config
-from .deliver import Deliverer, sentence
+from .deliver import DEFECT, Deliverer, sentence
 from .errors import LeaseLost, RunError, SchedulerError, SessionError, StoreError, Throttled, UsageError
 from .judging import Judge, Unmet
 from .lib.clock import monotonic, utc_now
@@ -25,7 +25,6 @@ from .threads import Cancelled, Hold, Stopped
 #: One claim lasts this long while other shops wait: a report of ordinary length, or many short ones. A claim costs a
 #: few milliseconds, so that shorter ones slow everybody down (2,000 calls of 50 ms on PostgreSQL by 8 %).
 MOST_SECONDS = 1.0
-DEFECT = "A defect of the scheduler; its log has the details."
 
 
 @dataclass(slots=True)
@@ -89,7 +88,7 @@ class Performer:
 
     def _repeatable(self) -> tuple[str, ...]:
         """Return the channels on which a delivery that may have gone out is sent again."""
-        return tuple(KINDS) if self.config.delivery.on_unknown == "resend" else IDEMPOTENT
+        return repeatable(self.config.delivery.on_unknown)
 
     def _work(self, hold: Hold) -> None:
         lease = hold.lease

@@ -10,7 +10,7 @@ from .lib.clock import utc_now
 from .lib.words import plural, redact
 from .lib.zones import zone_data
 from .logs import say
-from .model import CatchUp, Overlap, Pause, Plan, SkipReason
+from .model import CatchUp, Overlap, Pause, Plan, Schedule, SkipReason
 from .priority import Rules, priority_of
 from .store import SeenSchedule, Store
 from .store.queueing import PAGE
@@ -21,6 +21,8 @@ from .when import timetable
 ASIDE = timedelta(hours=1)
 #: Rows looked at for edited rules in one check (25 ms); a large table is gone through in several.
 SLICE = 150
+#: What planning a row raises that cannot be planned: a zone that vanished, values that no rule can have.
+UNPLANNABLE = (KeyError, ValueError, TypeError, OverflowError)
 #: A shop and a schedule id to which a look is limited; empty means all.
 Only = tuple[str, str]
 EVERYTHING: Only = ("", "")
@@ -142,18 +144,22 @@ class Planner:
         if seen.schedule is None:
             self._refuse(seen, now, found)
             return None
-        schedule = replace(seen.schedule, priority=priority_of(seen.schedule, self.rules))
-        unfinished = schedule.overlap is Overlap.SKIP and self.store.queueing.unfinished(seen.id)
-        if seen.shop_paused is not None and schedule.paused_at is None:
-            schedule = replace(schedule, paused_at=now, paused_reason=seen.shop_paused)
         try:
-            plan = timetable.plan(schedule, now, shop_zone=seen.shop_zone, unfinished=unfinished, pauses=pauses)
-        except (KeyError, ValueError, TypeError, OverflowError) as error:
+            plan = self.plan(seen, seen.schedule, now, pauses)
+        except UNPLANNABLE as error:
             self._refuse(unreadable(seen, f"its rule cannot be planned: {error}"), now, found)
             return None
         for note in plan.notes:
             say("schedule_note", "warning", name=seen.name, shop=seen.shop, note=note)
         return plan
+
+    def plan(self, seen: SeenSchedule, schedule: Schedule, now: datetime, pauses: Sequence[Pause]) -> Plan:
+        """Return the plan of *schedule*, which *seen* holds, and write nothing; raise what `UNPLANNABLE` lists."""
+        schedule = replace(schedule, priority=priority_of(schedule, self.rules))
+        unfinished = schedule.overlap is Overlap.SKIP and self.store.queueing.unfinished(seen.id)
+        if seen.shop_paused is not None and schedule.paused_at is None:
+            schedule = replace(schedule, paused_at=now, paused_reason=seen.shop_paused)
+        return timetable.plan(schedule, now, shop_zone=seen.shop_zone, unfinished=unfinished, pauses=pauses)
 
     def _refuse(self, seen: SeenSchedule, now: datetime, found: Found) -> None:
         """Set a row that cannot be read aside, with a failed run in the ledger; the others go on."""

@@ -7,7 +7,7 @@ from ..errors import UsageError
 from ..lib.words import did_you_mean
 from .base import Channel, Parcel
 
-__all__ = ["IDEMPOTENT", "KINDS", "Channel", "Parcel", "check_kind", "open_channel"]
+__all__ = ["IDEMPOTENT", "KINDS", "Channel", "Parcel", "check_kind", "open_channel", "repeatable"]
 
 KINDS = {
     "email": "scheduler_daemon.channels.email:Email",
@@ -16,6 +16,11 @@ KINDS = {
 
 #: Channels on which a delivery found in `sending` may be sent again (DESIGN 6).
 IDEMPOTENT = ("folder",)
+
+
+def repeatable(on_unknown: str) -> tuple[str, ...]:
+    """Return the channels on which what may have gone out is sent again, as `delivery.on_unknown` says."""
+    return tuple(KINDS) if on_unknown == "resend" else IDEMPOTENT
 
 
 def check_kind(kind: str) -> None:

@@ -21,7 +21,7 @@ from ..lib.words import parse_length, plural
 from ..logs import say
 from ..model import Pause, Run, RunStatus
 from ..store import SeenSchedule, Store
-from ..tick import start_shops
+from ..tick import Only, start_shops
 from .asking import announce, find_report, known_shop
 from .context import Context
 from .dry_run import dry_run as say_dry_run
@@ -36,8 +36,6 @@ from .why.hints import HINTS
 BAD = (RunStatus.FAILED, RunStatus.PARTIAL)
 #: How long reports may take to let go after Ctrl-C; what is not done then is taken up when its lease ends.
 PATIENCE = 5.0
-
-Only = tuple[str, str]
 
 
 @click.command("check-once", epilog=example("check-once", "check-once --dry-run", "check-once --timeout 10m --json"))

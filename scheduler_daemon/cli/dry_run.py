@@ -1,7 +1,7 @@
 """`check-once --dry-run`: everything that a check would do, said and not done."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -12,11 +12,10 @@ from ..errors import RunError, UsageError
 from ..lib.clock import iso, utc_now
 from ..lib.spans import days
 from ..lib.words import plural, say_length
-from ..model import Occurrence, Overlap, Pause, Period, Plan, Recipient, Run, RunStatus
+from ..model import Occurrence, Pause, Period, Plan, Recipient, Run, RunStatus
 from ..prepare import LATE
 from ..store import SeenSchedule
-from ..tick import Only
-from ..when import timetable
+from ..tick import UNPLANNABLE, Only
 from .moments import say_moment, zone_or_utc
 from .output import echo_json, plain, table
 from .pause import paused
@@ -78,12 +77,9 @@ def _look(app: App, seen: SeenSchedule, now: datetime, pauses: Sequence[Pause]) 
     schedule = seen.schedule
     if schedule is None:
         return Due(seen, None, f"cannot be read: {seen.problem}")
-    if seen.shop_paused is not None and schedule.paused_at is None:
-        schedule = replace(schedule, paused_at=now, paused_reason=seen.shop_paused)  # as the planner does
-    unfinished = schedule.overlap is Overlap.SKIP and app.store.queueing.unfinished(seen.id)
     try:
-        plan = timetable.plan(schedule, now, shop_zone=seen.shop_zone, unfinished=unfinished, pauses=pauses)
-    except (KeyError, ValueError, TypeError, OverflowError) as error:
+        plan = app.planner.plan(seen, schedule, now, pauses)
+    except UNPLANNABLE as error:
         return Due(seen, None, f"its rule cannot be planned: {error}")
     made = Due(seen, plan, "" if seen.shop_paused is None else f"shop paused: {seen.shop_paused}")
     zone = schedule.zone or seen.shop_zone or "UTC"

@@ -2,7 +2,7 @@
 
 import click
 
-from ..channels import IDEMPOTENT, KINDS
+from ..channels import repeatable
 from ..errors import SchedulerError
 from ..lib.clock import monotonic
 from ..lib.words import say_length
@@ -33,8 +33,7 @@ def cancel(context: Context, run_id: str, wait: bool, timeout: str, as_json: boo
     seconds = read_timeout(timeout)
     with opened(context) as store:
         run = store.history.find(run_id)
-        repeatable = tuple(KINDS) if context.config().delivery.on_unknown == "resend" else IDEMPOTENT
-        status = store.by_hand.cancel(run, repeatable)
+        status = store.by_hand.cancel(run, repeatable(context.config().delivery.on_unknown))
         if run.status.final and status.final:
             raise SchedulerError(
                 f"Run {run.id} is over: {run.status.value}.",

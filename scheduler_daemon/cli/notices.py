@@ -10,7 +10,7 @@ from ..lib.clock import iso, to_ms, utc_now
 from ..lib.ids import new_ulid
 from ..lib.words import parse_length
 from ..model import Notice, NoticeKind, NoticeState
-from ..notices.notify import MUTED, Notifier
+from ..notices.notify import MUTED, Notifier, muted_until
 from ..store import Store
 from .asking import opened
 from .context import Context
@@ -141,8 +141,7 @@ def _end(length: str, until: str) -> datetime:
 
 
 def _muted_until(store: Store) -> datetime | None:
-    text = store.notebook.setting(MUTED)
-    end = datetime.fromisoformat(text) if text else None
+    end = muted_until(store)
     return end if end and end > utc_now() - timedelta(seconds=1) else None
 
 

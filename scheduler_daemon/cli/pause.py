@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import click
 
 from ..errors import UsageError
-from ..health.problems import until as said_until
+from ..health.problems import say_pause
 from ..lib.clock import iso, utc_now
 from ..lib.words import parse_length, say_length
 from ..lib.zones import find_zone
@@ -59,8 +59,8 @@ def resume(context: Context, as_json: bool) -> None:
 
 
 def paused(made: Pause) -> str:
-    """Return the sentence that says that everything is paused."""
-    return plain(f"All reports are paused{said_until(made)}{f' ({made.note})' if made.note else ''}.")
+    """Return the sentence that says that everything is paused, fit for a terminal."""
+    return plain(say_pause(made))
 
 
 def data(made: Pause) -> dict[str, str | None]:

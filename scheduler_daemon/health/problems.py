@@ -25,6 +25,11 @@ def until(pause: Pause) -> str:
     return "" if pause.until is None else f" until {pause.until:%a %d %b %Y %H:%M} UTC"
 
 
+def say_pause(pause: Pause) -> str:
+    """Return the sentence that says that everything is paused."""
+    return f"All reports are paused{until(pause)}{f' ({pause.note})' if pause.note else ''}."
+
+
 def problems(
     *,
     mode: str,
@@ -51,8 +56,7 @@ def problems(
     if mode == "hold":
         add("delivery_held", "Delivery is on hold: nothing is queued or sent.", "Next: scheduler go-live")
     if paused is not None:
-        said = f"All reports are paused{until(paused)}{f' ({paused.note})' if paused.note else ''}."
-        add("paused", said, "When they may run again: scheduler resume")
+        add("paused", say_pause(paused), "When they may run again: scheduler resume")
     late = counts.get("oldest_overdue_s", 0)
     if late > OVERDUE and mode != "hold":
         since = say_length(timedelta(seconds=late))

@@ -68,15 +68,11 @@ class Notifier:
         if self.mode == "hold":
             return 0
         self.store.notices.rescue()
-        told = 0
+        told, muted = 0, muted_until(self.store)
         for group in self.store.notices.waiting():
-            if group.now >= due_at(group, self.config.notices.digest) and not self._is_muted(group):
+            if group.now >= due_at(group, self.config.notices.digest) and not (muted and group.now < muted):
                 told += self._tell(group)
         return told
-
-    def _is_muted(self, group: Waiting) -> bool:
-        until = self.store.notebook.setting(MUTED)
-        return bool(until) and group.now < datetime.fromisoformat(until)
 
     def _tell(self, group: Waiting) -> int:
         notices = self.store.notices.take(group)
@@ -136,6 +132,12 @@ class Notifier:
                 error=error.message,
                 code=error.code,
             )
+
+
+def muted_until(store: Store) -> datetime | None:
+    """Return until when nobody is told, UTC, perhaps a moment that is past; None where nobody muted anything."""
+    text = store.notebook.setting(MUTED)
+    return datetime.fromisoformat(text) if text else None
 
 
 def due_at(group: Waiting, digest: timedelta) -> datetime:

@@ -15,8 +15,6 @@ from .rows import asked_to_json
 
 #: Behind every schedule's own priority (`row_checks`: at most 1,000,000).
 LAST = 2_000_000
-#: Where a new row's values have its `not_before`.
-NOT_BEFORE = 6
 #: Re-runs of one run that are counted.
 MOST_RERUNS = 1000
 
@@ -102,11 +100,10 @@ class ByHand:
     def backfill(self, schedule: Schedule, occurrences: Sequence[Occurrence], now: datetime) -> None:
         """Queue *occurrences* of the past, trigger `backfill`, behind all else; what is there stays as it is."""
         last, at = replace(schedule, priority=LAST), to_ms(now)
+        # They are due since long, and wait since now: no other shop stands behind one that waits for months.
+        waiting = [replace(item, not_before=now) for item in occurrences]
         with self.engine.transaction():
-            rows = [run_values(last, item, at, Trigger.BACKFILL) for item in occurrences]
-            for row in rows:
-                # They are due since long, and wait since now: no other shop stands behind one that waits for months.
-                row[NOT_BEFORE] = at
+            rows = [run_values(last, item, at, Trigger.BACKFILL) for item in waiting]
             insert_runs(self.engine, [value for row in rows for value in row])
             wake_shops(self.engine, {schedule.shop: at})
 

@@ -107,7 +107,7 @@ class Corridor:
         """
 
         def steps(execute: Execute) -> Any:
-            self._hold(execute, lease)
+            self.leases.require(lease, execute)
             return self.adopting.adopt(execute, lease, repeatable), self._start(execute, lease)
 
         adopted, run = self.engine.together(steps)
@@ -136,7 +136,7 @@ class Corridor:
         facts = (to_ms(period.start), to_ms(period.end), file.about.row_count, file.name, file.size, file.sha256)
 
         def steps(execute: Execute) -> None:
-            self._hold(execute, lease)
+            self.leases.require(lease, execute)
             if execute(self._publish_text, (*facts, spool_path, run.id, lease.fence)).rowcount != 1:
                 raise LeaseLost(f"Run {run.id} is no longer ours.")
             for item in deliveries:
@@ -170,7 +170,7 @@ class Corridor:
 
         def steps(execute: Execute) -> Any:
             if not self.engine.is_sqlite:
-                self._hold(execute, lease)  # locks the row until the commit; SQLite has one writer anyway
+                self.leases.require(lease, execute)  # locks the row until the commit; SQLite has one writer anyway
             wished = not outcome.status.final and self.cancelling.is_wished(execute, run.id)
             if execute(self._close_text, close).rowcount != 1:
                 raise LeaseLost(f"Run {run.id} is no longer ours.")
@@ -247,10 +247,6 @@ class Corridor:
         status = outcome.status.value if outcome.status.final else ("retry" if outcome.counts else "waited")
         told = (status, outcome.error_code, outcome.error, timings)
         return (run.attempt, self.leases.holder, lease.fence, started, *told)
-
-    def _hold(self, execute: Execute, lease: Lease) -> None:
-        if not self.leases.holds(lease, execute):
-            raise LeaseLost(f"The lease on {lease.shop} went to another holder.")
 
 
 def moves_mark(run: Run, outcome: Outcome) -> bool:

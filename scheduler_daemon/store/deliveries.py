@@ -61,8 +61,7 @@ class Deliveries:
         """Commit that what is still `pending` of a run is not sent, and why; raise LeaseLost."""
 
         def close(execute: Execute) -> None:
-            if not self.leases.holds(lease, execute):
-                raise LeaseLost(f"Run {run_id} is no longer ours.")
+            self.leases.require(lease, execute)
             execute(self._give_up_text, (*error, run_id))
 
         self.engine.together(close)

@@ -38,8 +38,7 @@ class Judgements:
         """Keep what was judged of *run*; raise LeaseLost where it is no longer ours."""
 
         def steps(execute: Execute) -> None:
-            if not self.leases.holds(lease, execute):
-                raise LeaseLost(f"Run {run.id} is no longer ours.")
+            self.leases.require(lease, execute)
             asked = json.loads(execute(self._asked_text, (run.id,)).fetchone()[0])
             text = json.dumps({**asked, "judged": dict(judged)}, ensure_ascii=False, separators=(",", ":"))
             if execute(self._note_text, (text, run.id, lease.fence)).rowcount != 1:

@@ -8,6 +8,7 @@ The statements are those of notes on schedulers, E.4 and E.5. A lease is not a s
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
+from ..errors import LeaseLost
 from ..lib.clock import from_ms, monotonic
 from ..model import Lease
 from .engine import Engine, Rows
@@ -112,6 +113,11 @@ class Leases:
     def holds(self, lease: Lease, execute: Execute) -> bool:
         """Whether *lease* is still ours, asked inside the transaction of *execute* and true until its end."""
         return execute(self.hold_text, (lease.shop, lease.fence)).fetchone() is not None
+
+    def require(self, lease: Lease, execute: Execute) -> None:
+        """Raise LeaseLost unless *lease* is still ours, as `holds` asks it."""
+        if not self.holds(lease, execute):
+            raise LeaseLost(f"The lease on {lease.shop} went to another holder.")
 
     def release(self, lease: Lease, also: Callable[[Execute], None] | None = None) -> bool:
         """

@@ -15,11 +15,11 @@ MOST = 500
 #: A process that takes notices and does not say what became of them within this is gone; milliseconds.
 LOST = 600_000
 
+#: `state IN (…)` stands in each as in the condition of its index: only so is a partial one used (DESIGN 9).
 WAITING = """
-SELECT channel, recipient, MAX(urgent), MIN(created_at), COUNT(*), {now} FROM {ours}scheduler_notice
+SELECT channel, recipient, MAX(urgent), MIN(created_at), {now} FROM {ours}scheduler_notice
 WHERE state IN ('pending', 'sending') AND state = 'pending' AND not_before <= {now}
 GROUP BY channel, recipient"""
-NEXT = "SELECT MIN(not_before) FROM {ours}scheduler_notice WHERE state IN ('pending', 'sending') AND not_before > {now}"
 LAST_TOLD = "SELECT MAX(told_at) FROM {ours}scheduler_notice WHERE channel = ? AND recipient = ?"
 TAKE = """
 UPDATE {ours}scheduler_notice SET state = 'sending', holder = ?, attempts = attempts + 1, updated_at = {now}
@@ -45,8 +45,6 @@ class Waiting:
     urgent: bool
     #: When the oldest happened, UTC.
     since: datetime
-    #: How many there are.
-    count: int
     #: Now, on the database's clock, UTC.
     now: datetime
     #: When this recipient was told something last, UTC; None where never.
@@ -64,17 +62,10 @@ class Notices:
     def waiting(self) -> list[Waiting]:
         """Return who has something to be told now, by recipient."""
         made = []
-        for channel, recipient, urgent, since, count, now in self.engine.read(WAITING):
+        for channel, recipient, urgent, since, now in self.engine.read(WAITING):
             last = self.engine.read(LAST_TOLD, (channel, recipient))[0][0]
-            made.append(
-                Waiting(channel, recipient, bool(urgent), from_ms(since), int(count), from_ms(int(now)), moment(last))
-            )
+            made.append(Waiting(channel, recipient, bool(urgent), from_ms(since), from_ms(int(now)), moment(last)))
         return made
-
-    def next_try(self) -> datetime | None:
-        """Return when a notice that waits for a further try, or for the end of a mute, may be told; None where none."""
-        found = self.engine.read(NEXT)[0][0]
-        return None if found is None else from_ms(found)
 
     def take(self, group: Waiting) -> list[Notice]:
         """Take what waits for a recipient, for this process alone, the oldest first; the surplus waits on."""

@@ -9,6 +9,7 @@ from ..errors import UsageError
 from ..lib.clock import from_ms, to_ms
 from ..model import Recurrence, RuleKind, RunStatus, Schedule, SkipReason
 from ..when import recurrence
+from .cancelling import CLOSE_PENDING
 from .engine import Engine
 from .moments import Style, encode
 from .schedule_rows import SeenSchedule, is_active, read_row, schedule_query
@@ -20,6 +21,7 @@ FREQUENCIES = {
     RuleKind.WEEKLY: "WEEKLY",
     RuleKind.MONTHLY: "MONTHLY",
 }
+REMOVED = "The schedule was removed."
 #: A count stops here (DESIGN 9).
 COUNTED = 10_000
 
@@ -142,17 +144,16 @@ class Schedules:
             status=RunStatus.SKIPPED.value,
             reason=SkipReason.CANCELLED.value,
             error_code="cancelled",
-            error="The schedule was removed.",
+            error=REMOVED,
             finished_at=to_ms(now),
         )
-        delivery, waiting = self.engine.tables.delivery, RunStatus.QUEUED.value
+        waiting = RunStatus.QUEUED.value
         with self.engine.transaction():
             ids = self.engine.fetch(run.select(run.id).where(run.schedule_id == schedule_id, run.status == waiting))
             names = [row[0] for row in ids]
             cancelled = self.engine.change(cancel.where(run.id.in_(names), run.status == waiting)) if names else 0
-            closed = delivery.update(state="failed", error_code="cancelled", error="The schedule was removed.")
-            if names:
-                self.engine.change(closed.where(delivery.run_id.in_(names), delivery.state == "pending"))
+            for name in names:
+                self.engine.count(CLOSE_PENDING, ("cancelled", REMOVED, name))
             self.engine.change(self.app.delete().where(self.app.id == schedule_id))
             self.engine.change(self.ours.delete().where(self.ours.schedule_id == schedule_id))
         return cancelled

@@ -227,7 +227,7 @@ def test_what_could_not_be_told_waits_and_is_counted(store: Store) -> None:
     (taken,) = store.notices.take(group)
     store.notices.put_back([taken.id], timedelta(minutes=1))
     assert store.notices.waiting() == []
-    upcoming = store.notices.next_try()
+    upcoming = store.notices.latest()[0].not_before
     assert upcoming is not None
     assert timedelta(0) < upcoming - now() < timedelta(minutes=2)
     assert store.notices.untold(timedelta(minutes=30)) == 0
