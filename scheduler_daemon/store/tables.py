@@ -24,17 +24,28 @@ from peewee import (
 )
 
 
+class AppText(TextField):
+    """
+    A text that the app wrote. SQLite takes bytes in its place; what is not UTF-8 in them becomes U+FFFD.
+
+    So a row that nobody can read fails alone, where it is looked at, and not the query that reads it among others.
+    """
+
+    def python_value(self, value: Any) -> Any:
+        return value.decode("utf-8", errors="replace") if isinstance(value, bytes) else value
+
+
 class Session(Model):
     """The app's sessions; the shop's offline one has the id `offline_{shop}`."""
 
-    id = TextField(primary_key=True)
-    shop = TextField()
-    state = TextField()
+    id = AppText(primary_key=True)
+    shop = AppText()
+    state = AppText()
     is_online = BooleanField(column_name="isOnline")
-    scope = TextField(null=True)
+    scope = AppText(null=True)
     expires = BareField(null=True)
-    access_token = TextField(column_name="accessToken")
-    refresh_token = TextField(column_name="refreshToken", null=True)
+    access_token = AppText(column_name="accessToken")
+    refresh_token = AppText(column_name="refreshToken", null=True)
     refresh_token_expires = BareField(column_name="refreshTokenExpires", null=True)
 
     class Meta:
@@ -44,17 +55,17 @@ class Session(Model):
 class ReportSchedule(Model):
     """The app's schedules."""
 
-    id = TextField(primary_key=True)
-    shop = TextField()
-    name = TextField()
-    report_type = TextField(column_name="reportType")
+    id = AppText(primary_key=True)
+    shop = AppText()
+    name = AppText()
+    report_type = AppText(column_name="reportType")
     filters = BareField(null=True)
-    frequency = TextField()
+    frequency = AppText()
     day_of_week = BareField(column_name="dayOfWeek", null=True)
     day_of_month = BareField(column_name="dayOfMonth", null=True)
-    time = TextField()
-    timezone = TextField()
-    recipients = TextField()
+    time = AppText()
+    timezone = AppText()
+    recipients = AppText()
     is_active = BooleanField(column_name="isActive")
     next_run_at = BareField(column_name="nextRunAt", null=True)
     last_run_at = BareField(column_name="lastRunAt", null=True)

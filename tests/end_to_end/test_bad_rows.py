@@ -226,6 +226,20 @@ def test_no_row_keeps_the_others_from_running(place: Place) -> None:
 
 
 @SQLITE
+def test_bytes_that_are_no_text_in_a_row_stop_neither_others_nor_its_listing(place: Place) -> None:
+    with open_test_store(place.url) as store:
+        good, named = make_schedule(store, name="Good"), make_schedule(store, name="Named")
+        for column, schedule in {"name": named, "recipients": make_schedule(store, name="To nobody")}.items():
+            row(**{column: b"\xff\x00[]"})(store, schedule.id)
+        process = place.start()
+        runs = wait_for(lambda: found if len(found := final(store)) == 3 else None)
+        assert [run.status for key in (good.id, named.id) for run in runs[key]] == [RunStatus.SUCCEEDED] * 2
+        assert process.poll() is None
+        assert "Traceback" not in place.log()
+        assert place.run("reports", "list").returncode == 0
+
+
+@SQLITE
 def test_more_bad_rows_than_one_look_holds_hide_no_good_one(place: Place) -> None:
     with open_test_store(place.url) as store:
         with store.engine.transaction():
