@@ -57,6 +57,7 @@ class Sessions:
                 f"{shop} has no offline session.",
                 hint=f"Open the app in the shop once, or run: scheduler shops add {shop}",
             )
+        _require_sendable(found)
         return found
 
     def mark(self, shop: str) -> str:
@@ -118,6 +119,17 @@ class Sessions:
             yield self._query(shop)
         finally:
             os.close(fd)
+
+
+def _require_sendable(session: StoredSession) -> None:
+    """Raise SessionError `token_refused` where the token is no visible ASCII: no header holds it (RFC 9110, 5.5)."""
+    if all("!" <= char <= "~" for char in session.token.reveal()):
+        return
+    raise SessionError(
+        f"The stored token of {session.shop} is none: it holds characters that no token has.",
+        code="token_refused",
+        hint=f"Open the app in the shop once, or store a new token: scheduler shops add {session.shop}",
+    )
 
 
 def _from_row(row: Any) -> StoredSession:

@@ -240,6 +240,21 @@ def test_bytes_that_are_no_text_in_a_row_stop_neither_others_nor_its_listing(pla
 
 
 @SQLITE
+@pytest.mark.parametrize("token", ["shpat_\U0001f600", "shpat_1\r\nX-Evil: 1", "shpat 1", b"\xff\xfe"])
+def test_a_token_that_no_header_can_hold_is_a_refused_one(place: Place, token: str | bytes) -> None:
+    with open_test_store(place.url) as store:
+        made, other = make_schedule(store), make_schedule(store, shop=OTHER)
+        store.engine.write('UPDATE {app}"Session" SET "accessToken" = ? WHERE "shop" = ?', (token, SHOP))
+        assert place.run("check-once").returncode == 1
+        runs = final(store)
+        assert [run.status for run in runs[other.id]] == [RunStatus.SUCCEEDED]
+        (run,) = runs[made.id]
+        assert run.error_code == "token_refused"
+        assert "shpat" not in (run.error or "")
+        assert store.shops.find(SHOP).paused_at is not None
+
+
+@SQLITE
 def test_more_bad_rows_than_one_look_holds_hide_no_good_one(place: Place) -> None:
     with open_test_store(place.url) as store:
         with store.engine.transaction():
