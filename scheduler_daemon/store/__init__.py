@@ -124,8 +124,13 @@ class Store:
 
     @property
     def mode(self) -> str:
-        """The delivery mode that the database remembers: "hold" until `go-live` on an app's database, else "live"."""
-        return self.notebook.setting("mode") or "hold"
+        """
+        The delivery mode that the database remembers: "hold" until `go-live` on an app's database, else "live".
+
+        Whatever is no mode is "hold": a value that nobody understands lets nothing leave.
+        """
+        found = self.notebook.setting("mode")
+        return found if found in MODES else "hold"
 
     def remember_mode(self, mode: str) -> None:
         """Remember the delivery mode, one of `MODES`."""

@@ -254,6 +254,15 @@ def test_a_token_that_no_header_can_hold_is_a_refused_one(place: Place, token: s
         assert store.shops.find(SHOP).paused_at is not None
 
 
+@BOTH
+def test_a_delivery_mode_that_nobody_understands_lets_nothing_leave(place: Place) -> None:
+    with open_test_store(place.url) as store:
+        make_schedule(store)
+        store.notebook.remember("mode", "Live ")
+        assert "hold" in place.run("check-once").stderr
+        assert store.history.latest(limit=10) == []
+
+
 @SQLITE
 def test_more_bad_rows_than_one_look_holds_hide_no_good_one(place: Place) -> None:
     with open_test_store(place.url) as store:
