@@ -64,14 +64,35 @@ class Faces:
             execute(f"{self._texts[LAST_RUN]} ({marks})", (encode(utc_now(), self.last_run), *ids))
 
 
+#: A moment as Prisma 7 writes it; SQLite's own CURRENT_TIMESTAMP (a blank between day and time) is nobody's style.
+ISO = "____-__-__T%"
+
+
 def styles(engine: Engine, model: Any, *fields: Any) -> dict[str, Style]:
-    """Return the style in which each moment column of an app's table is written; integers where it is empty."""
+    """
+    Return the style in which each moment column of an app's table is written.
+
+    A column that is empty so far gets the style in which the app wrote its schedules and sessions, else integers: an
+    app of Prisma 7 compares its columns as text, and an integer among them would be before every moment.
+    """
     if not engine.is_sqlite:
         return {field.name: Style.NATIVE for field in fields}
-    found = {}
-    for field in fields:
-        sql = f"""SELECT typeof("{field.column_name}") FROM "{model._meta.table_name}"
-        WHERE "{field.column_name}" IS NOT NULL ORDER BY rowid DESC LIMIT 1"""
-        rows = engine.read(sql)
-        found[field.name] = Style.TEXT if rows and rows[0][0] == "text" else Style.INTEGER
-    return found
+    return {field.name: _newest(engine, model, field) or _of_app(engine) for field in fields}
+
+
+def _of_app(engine: Engine) -> Style:
+    schedule, session = engine.tables.report_schedule, engine.tables.session
+    places = ((schedule, schedule.updated_at), (schedule, schedule.next_run_at), (session, session.expires))
+    found = (_newest(engine, model, field) for model, field in places)
+    return next((style for style in found if style is not None), Style.INTEGER)
+
+
+def _newest(engine: Engine, model: Any, field: Any) -> Style | None:
+    """Return the style of the newest moment in a column; None where it has none."""
+    name = field.column_name
+    sql = f"""SELECT typeof("{name}") FROM "{model._meta.table_name}"
+    WHERE typeof("{name}") IN ('integer', 'real') OR "{name}" LIKE '{ISO}' ORDER BY rowid DESC LIMIT 1"""
+    rows = engine.read(sql)
+    if not rows:
+        return None
+    return Style.TEXT if rows[0][0] == "text" else Style.INTEGER

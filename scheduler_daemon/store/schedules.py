@@ -24,6 +24,8 @@ FREQUENCIES = {
 REMOVED = "The schedule was removed."
 #: A count stops here (DESIGN 9).
 COUNTED = 10_000
+#: Of what comes next, so many rows that cannot be read are passed over: their cursor stays in the past.
+PASSED_OVER = 50
 
 
 class Schedules:
@@ -167,10 +169,19 @@ class Schedules:
         }
 
     def upcoming(self, limit: int) -> list[SeenSchedule]:
-        """Return the next *limit* schedules by cursor."""
-        query = schedule_query(self.engine.tables).where(self._active, self._of_our_types)
-        with_cursor = query.where(self.app.next_run_at.is_null(False))
-        return self._read(with_cursor.order_by(self.app.next_run_at).limit(limit))
+        """
+        Return the next *limit* schedules that can be read, by cursor.
+
+        On SQLite each style of moments is its own stretch of the index, and all integers come before all texts.
+        """
+        cursor = self.app.next_run_at
+        stretches = [cursor < "", cursor >= ""] if self.engine.is_sqlite else [cursor.is_null(False)]
+        seen: list[tuple[datetime, SeenSchedule]] = []
+        for stretch in stretches:
+            query = schedule_query(self.engine.tables).where(self._active, self._of_our_types, stretch)
+            rows = self._read(query.order_by(cursor).limit(limit + PASSED_OVER))
+            seen += [(row.due_at, row) for row in rows if row.schedule is not None and row.due_at is not None]
+        return [row for _, row in sorted(seen, key=lambda pair: pair[0])[:limit]]
 
 
 def _columns(rule: Recurrence) -> dict[str, Any]:

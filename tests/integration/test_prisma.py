@@ -109,6 +109,39 @@ def test_the_apps_history_is_written_in_its_words(app_database: Path) -> None:
     assert row[2] is not None
 
 
+@pytest.mark.parametrize(("style", "kind"), [(Style.TEXT, "text"), (Style.INTEGER, "integer")])
+def test_empty_columns_get_the_style_of_the_app(app_database: Path, style: Style, kind: str) -> None:
+    """Before its first run the app's `lastRunAt` and `ReportHistory` are empty, and say nothing of its style."""
+    moment = now()
+    written = encode(moment, style)
+    insert(app_database, "due", encode(moment - timedelta(seconds=1), style), createdAt=written, updatedAt=written)
+    insert(app_database, "new", None, createdAt="2026-11-23 10:00:00", updatedAt=written)
+    with open_test_store(f"file:{app_database}") as store:
+        due = [*store.queueing.due(moment), *store.queueing.without_cursor()]
+        store.queueing.queue([(item, timetable.plan(item.schedule, moment)) for item in due if item.schedule], moment)
+        (lease,) = store.leases.claim(1)
+        _, run = store.corridor.enter(lease, ())
+        assert run is not None
+        store.corridor.finish(lease, run, Outcome(RunStatus.SUCCEEDED), go_on=False)
+        store.corridor.leave(lease, [run.schedule_id])
+    with sqlite3.connect(app_database) as connection:
+        last = 'SELECT typeof("lastRunAt") FROM "ReportSchedule" WHERE "id" = \'due\''
+        assert connection.execute(last).fetchall() == [(kind,)]
+        rows = connection.execute('SELECT typeof("startedAt"), typeof("completedAt") FROM "ReportHistory"').fetchall()
+        assert rows == [(kind, kind)]
+        cursors = connection.execute('SELECT DISTINCT typeof("nextRunAt") FROM "ReportSchedule"').fetchall()
+        assert cursors == [(kind,)]
+
+
+def test_what_comes_next_is_the_earliest_of_both_styles_and_can_be_read(app_database: Path) -> None:
+    moment = now()
+    insert(app_database, "later", to_ms(moment + timedelta(days=30)))
+    insert(app_database, "sooner", encode(moment + timedelta(hours=1), Style.TEXT))
+    insert(app_database, "unreadable", to_ms(moment - timedelta(hours=1)), timezone="Mars/Base")
+    with open_test_store(f"file:{app_database}") as store:
+        assert [item.name for item in store.schedules.upcoming(2)] == ["sooner", "later"]
+
+
 def test_a_foreign_report_type_is_counted_and_never_due(app_database: Path) -> None:
     insert(app_database, "other", to_ms(now() - timedelta(days=1)), reportType="inventory")
     with open_test_store(f"file:{app_database}") as store:
