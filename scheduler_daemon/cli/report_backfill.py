@@ -155,7 +155,7 @@ def _require_reach(app: App, schedule: Schedule, make: Sequence[Occurrence], zon
     shop = app.store.shops.find(schedule.shop)
     try:
         period = app.performer.preparer.period_of(schedule, make[0].due_at, zone_name)
-        require_reach(period.start, shop.scopes, utc_now())
+        require_reach(period, shop.scopes, utc_now())
     except RunError as error:
         raise UsageError(error.message, code=error.code, hint=error.hint) from None
 

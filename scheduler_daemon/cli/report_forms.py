@@ -231,7 +231,7 @@ def _with_cursor(store: Store, config: Config, made: Schedule, now: datetime) ->
         raise UsageError(f"{sentence(rule)} lies in the past.", code="bad_recurrence", hint="Give a later moment.")
     try:
         period = find_period(made.report, upcoming.due_at, name, week_start=config.reports.first_day(made.shop))
-        require_reach(period.start, shop.scopes, upcoming.due_at)
+        require_reach(period, shop.scopes, upcoming.due_at)
     except RunError as error:
         raise UsageError(error.message, code=error.code, hint=error.hint) from None
     return replace(made, next_due_at=upcoming.due_at, rule_hash=mark_of(rule, name, upcoming))

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ..errors import RunError, UsageError
 from ..lib.figures import MINOR_UNITS
 from ..lib.words import did_you_mean
+from ..lib.zones import find_zone
 from ..model import About, Column, ColumnKind, Period, Report, Row, Shop, Table
 from ..shopify.answers import lacks_access
 from ..shopify.check import granted_scopes
@@ -94,8 +95,10 @@ def read_filters(source: Source, values: Mapping[str, Any]) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"]) or "filters"
-        near = did_you_mean(name, source.filters.model_fields) if first["type"] == "extra_forbidden" else ""
-        message = f"Filter {name!r} of {source.key}: {first['msg']}.{near}"
+        message = f"Filter {name!r} of {source.key}: {first['msg']}."
+        if first["type"] == "extra_forbidden":
+            near = did_you_mean(name, source.filters.model_fields)
+            message = f"The report type {source.key} has no filter {name!r}.{near}"
         hint = f"There are: {', '.join(source.filters.model_fields)}."
         raise UsageError(message, code="bad_filter", hint=hint) from None
 
@@ -127,16 +130,17 @@ def require_scopes(source: Source, report: Report, shop: Shop) -> None:
         raise lacks_access(shop.domain, f"{', '.join(told)}.")
 
 
-def require_reach(start: datetime, scopes: Sequence[str] | None, now: datetime) -> None:
+def require_reach(period: Period, scopes: Sequence[str] | None, now: datetime) -> None:
     """
     Refuse a period that begins before what `read_orders` shows, where `read_all_orders` is not granted.
 
     A short file that looks whole would be worse. Unknown scopes (None) pass here; the run asks the API first.
     """
-    if scopes is None or ALL_ORDERS in scopes or start >= now - REACH:
+    if scopes is None or ALL_ORDERS in scopes or period.start >= now - REACH:
         return
+    first = period.start.astimezone(find_zone(period.zone))
     raise RunError(
-        f"The period begins on {start:%d %b %Y}; the token shows orders of the last 60 days only.",
+        f"The period begins on {first:%d %b %Y}; the token shows orders of the last 60 days only.",
         code="scope_missing",
         hint=f"Ask Shopify for the scope {ALL_ORDERS}, or choose a shorter period.",
     )
@@ -152,7 +156,7 @@ def require_reach_now(ask: Ask) -> tuple[str, ...]:
     scopes = ask.shop.scopes
     if scopes is None or ask.period.start < ask.made_at - REACH:
         scopes = granted_scopes(ask.api)
-    require_reach(ask.period.start, scopes, ask.made_at)
+    require_reach(ask.period, scopes, ask.made_at)
     return scopes
 
 

@@ -415,12 +415,20 @@ def test_a_period_that_the_token_cannot_see_is_refused(shop: tuple[SimShop, Clie
 )
 def test_sixty_days_are_in_reach_and_no_second_more(ago: timedelta, scopes: tuple[str, ...] | None, seen: bool) -> None:
     moment = now()
+    period = Period("custom", moment - ago, moment, "UTC")
     if seen:
-        require_reach(moment - ago, scopes, moment)
+        require_reach(period, scopes, moment)
         return
     with pytest.raises(RunError) as caught:
-        require_reach(moment - ago, scopes, moment)
+        require_reach(period, scopes, moment)
     assert (caught.value.code, caught.value.retryable) == ("scope_missing", False)
+
+
+def test_a_period_out_of_reach_is_named_by_its_first_day_where_it_counts() -> None:
+    first = datetime(2026, 1, 1, tzinfo=ZoneInfo("Europe/Paris")).astimezone(UTC)
+    period = Period("year_to_date", first, first + timedelta(days=300), "Europe/Paris")
+    with pytest.raises(RunError, match="begins on 01 Jan 2026"):
+        require_reach(period, ("read_orders",), period.end)
 
 
 def test_a_late_run_looks_again_how_far_the_token_reaches(shop: tuple[SimShop, Client]) -> None:
