@@ -47,15 +47,15 @@ class Mail:
         fields = {"host": self.host, "port": self.port, "security": self.security, "from": self.sender}
         return Options.model_validate({**fields, "username": self.username, "password": self.password})
 
-    def toml(self, secret: Path) -> list[str]:
-        """Return the lines of [email] and [notices]; the password lies in the file *secret*."""
-        lines = ["[email]", f"host = {quoted(self.host)}", f"from = {quoted(self.sender)}"]
+    def toml(self, secret: Path) -> dict[str, list[str]]:
+        """Return the lines of the sections email and notices; the password lies in the file *secret*."""
+        lines = [f"host = {quoted(self.host)}", f"from = {quoted(self.sender)}"]
         lines += [f"port = {self.port}"] if self.port else []
         lines += [f"security = {quoted(self.security)}"] if self.security != "starttls" else []
         lines += [f"username = {quoted(self.username)}"] if self.username else []
         lines += [f"password_file = {quoted(str(secret))}"] if self.password else []
         told = self.sender != "reports@localhost"
-        return [*lines, "", *(["[notices]", f"to = {quoted(self.sender)}", ""] if told else [])]
+        return {"email": lines, "notices": [f"to = {quoted(self.sender)}"]} if told else {"email": lines}
 
 
 @click.command(epilog=example("init", "init --smtp-host smtp.example.com:587", "--config ./scheduler.toml init"))
@@ -91,11 +91,11 @@ def init(context: Context, smtp_host: str | None) -> int:
 
 def _write(path: Path, secret: Path, mail: Mail | None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    folder = ["[folder]", f"path = {quoted(str(home_folder() / 'reports'))}", ""]
+    folder = {"folder": [f"path = {quoted(str(home_folder() / 'reports'))}"]}
     if mail is not None and mail.password:
         write_atomically(secret, (mail.password.reveal() + "\n").encode(), mode=0o600)
-    lines = folder if mail is None else mail.toml(secret)
-    write_atomically(path, ("\n".join(lines) + "\n" + example_file()).encode(), mode=0o600)
+    chosen = folder if mail is None else mail.toml(secret)
+    write_atomically(path, example_file(chosen).encode(), mode=0o600)
 
 
 def _default_path() -> Path:

@@ -173,9 +173,12 @@ def _add_client(file: Path, client_id: str, secret: Secret) -> bool:
     text, place = file.read_text(encoding="utf-8"), file.with_name("shopify-client-secret")
     if place.exists() or "shopify" in tomllib.loads(text):
         return False
-    lines = ["", "[shopify]", f"client_id = {quoted(client_id)}", f"client_secret_file = {quoted(str(place))}", ""]
+    lines = ["[shopify]", f"client_id = {quoted(client_id)}", f"client_secret_file = {quoted(str(place))}", ""]
+    section = "\n".join(lines)
+    room = "\n# [shopify]\n"  # where `init` left it empty; options that are uncommented below it then belong to it
+    text = text.replace(room, f"\n{section}\n", 1) if room in text else f"{text}\n{section}"
     write_atomically(place, (secret.reveal() + "\n").encode(), mode=0o600)
-    write_atomically(file.resolve(), (text + "\n".join(lines)).encode(), mode=file.stat().st_mode & 0o777)
+    write_atomically(file.resolve(), text.encode(), mode=file.stat().st_mode & 0o777)
     return True
 
 

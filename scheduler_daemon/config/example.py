@@ -1,7 +1,8 @@
 """The example file, the README's table and `config show`, all from the one description."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel
@@ -11,7 +12,8 @@ from .load import SECRETS, SECTIONS
 from .sections import Config
 
 HEAD = """\
-# Configuration of scheduler-daemon. Every option stands here with its default; take the # away to change one.
+# Configuration of scheduler-daemon. Every option stands here with its default; to change one,
+# take the # away from it and from the [section] above it.
 # Any option may also come from the environment: SCHEDULER_SECTION__KEY, like SCHEDULER_DAEMON__WORKERS=4.
 # Lengths have a unit: "90s", "5m", "1h30m". A secret may be named by a file: password_file = "/path".
 """
@@ -58,13 +60,13 @@ def _length(value: timedelta) -> str:
     return f"{seconds}s"
 
 
-def example() -> str:
-    """Return the text of config.example.toml."""
+def example(chosen: Mapping[str, Sequence[str]] = MappingProxyType({})) -> str:
+    """Return the text of config.example.toml, with the *chosen* lines of some sections in their places."""
     lines = [HEAD]
     current = ""
     for section, key, default, description in options():
         if section != current:
-            lines += [f"# [{section}]"]
+            lines += [f"[{section}]", *chosen[section], ""] if section in chosen else [f"# [{section}]"]
             current = section
         shown = f'"{key}"' if key.startswith("<") else key
         lines += [f"# {description}", f"# {shown} = {default}", ""]

@@ -111,6 +111,15 @@ def test_the_first_five_minutes(tmp_path: Path) -> None:
     assert b'filename="sales-by-product-' in mail.read_bytes()
     for name in ("config.toml", "smtp-password", "shopify-client-secret"):
         assert (tmp_path / ".config" / "scheduler-daemon" / name).stat().st_mode & 0o077 == 0
+    # What was answered stands in its section, so that an option below it is changed by taking its # away.
+    file = tmp_path / ".config" / "scheduler-daemon" / "config.toml"
+    text = file.read_text(encoding="utf-8")
+    assert [text.count(f"[{name}]") for name in ("email", "notices", "shopify")] == [1, 1, 1]
+    for line in ('reply_to = ""', 'digest = "1h"', "share = 1.0"):
+        assert f"\n# {line}\n" in text
+        text = text.replace(f"\n# {line}\n", f"\n{line}\n")
+    file.write_text(text, encoding="utf-8")
+    terminal.type("config check")
     secrets = [shop.token, shop.client_secret, "hunter2-secret"]
     assert not [secret for secret in secrets if secret in terminal.seen]
 
