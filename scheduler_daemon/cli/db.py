@@ -62,7 +62,7 @@ def _engine(config: Config) -> Engine:
 @db.command(epilog=example("db upgrade"))
 @click.pass_obj
 def upgrade(context: Context) -> None:
-    """Bring the tables up to this version; the app's own are never touched."""
+    """Bring our tables up to this version; never the app's."""
     config = context.config()
     with open_store(config) as store:
         if context.verbose:
