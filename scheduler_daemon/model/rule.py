@@ -49,6 +49,8 @@ class Recurrence:
     #: Instead of *day*: "last day", "first working day", "last working day", or the n-th weekday ("second tuesday",
     #: "last friday") (monthly). Working days are Monday to Friday.
     on: str = ""
+    #: Further days of the same months, all later than *day*, sorted; each clamps as it does (monthly, without *on*).
+    later_days: tuple[int, ...] = ()
     #: Months of the year, 1 to 12, sorted; empty means all (monthly): (1, 4, 7, 10) is quarterly, (12,) yearly.
     months: tuple[int, ...] = ()
     #: First local day on which it may come due, ISO date; empty where it has no beginning.
@@ -62,3 +64,8 @@ class Recurrence:
     def times(self) -> tuple[str, ...]:
         """All wall times of a day, sorted (daily, weekly, monthly)."""
         return (self.time, *self.also)
+
+    @property
+    def month_days(self) -> tuple[int, ...]:
+        """All days of a month, sorted (monthly, without *on*)."""
+        return (self.day, *self.later_days)

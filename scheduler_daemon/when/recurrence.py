@@ -49,7 +49,7 @@ FIELDS: dict[RuleKind, tuple[str, ...]] = {
 }
 LATER_FIELDS = ("every", "months", "start", "end", "exclude")
 BLANK = Recurrence(RuleKind.DAILY)
-KNOWN = frozenset(field.name for field in fields(Recurrence)) - {"also"} | {"times"}
+KNOWN = frozenset(field.name for field in fields(Recurrence)) - {"also", "later_days"} | {"times", "month_days"}
 
 
 def read_columns(frequency: str, day_of_week: int | None, day_of_month: int | None, time: str) -> Recurrence | None:
@@ -88,12 +88,14 @@ def from_json(data: Mapping[str, Any]) -> Recurrence:
         if name not in KNOWN:
             raise bad(f"A rule has no field {name!r}.{did_you_mean(str(name), KNOWN)}")
     times = sorted({read_clock(str(text)) for text in _many(data, "times")}) or [read_clock(data.get("time", "00:00"))]
+    numbers = _month_days(data)
     made = Recurrence(
         kind,
         time=times[0],
         also=tuple(times[1:]),
         days=tuple(sorted({read_weekday(day) for day in _many(data, "days")})),
-        day=read_month_day(_whole(data, "day", 1)),
+        day=numbers[0],
+        later_days=tuple(numbers[1:]),
         on=read_on(str(data["on"])) if data.get("on") else "",
         months=tuple(sorted({read_month(month) for month in _many(data, "months")})),
         minute=_whole(data, "minute", 0),
@@ -116,6 +118,15 @@ def _many(data: Mapping[str, Any], name: str) -> Iterable[Any]:
     return value
 
 
+def _month_days(data: Mapping[str, Any]) -> list[int]:
+    """Return the days of the month of a stored rule, sorted: its "month_days", else its "day"."""
+    many = list(_many(data, "month_days"))
+    if many and data.get("day") is not None:
+        raise bad("A rule has either a day or month_days.")
+    whole = [_whole({"month_days": item}, "month_days", 1) for item in many] or [_whole(data, "day", 1)]
+    return sorted({read_month_day(number) for number in whole})
+
+
 def _whole(data: Mapping[str, Any], name: str, default: int) -> int:
     value = data.get(name, default)
     if isinstance(value, bool) or not isinstance(value, (int, str)):
@@ -132,6 +143,8 @@ def to_json(rule: Recurrence) -> dict[str, Any]:
     values = {name: getattr(rule, name) for name in names}
     if rule.also:
         values = {"times": rule.times, **{name: value for name, value in values.items() if name != "time"}}
+    if rule.later_days:
+        values = {"month_days": rule.month_days, **{name: value for name, value in values.items() if name != "day"}}
     if rule.on:
         values = {"on": rule.on, **{name: value for name, value in values.items() if name != "day"}}
     return {"kind": rule.kind.value, **{key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}}
@@ -209,12 +222,14 @@ def _check_fields(rule: Recurrence) -> None:
     unread = {
         "times": bool(rule.also) and not clocked,
         "on": bool(rule.on) and rule.kind is not RuleKind.MONTHLY,
+        "month_days": bool(rule.later_days) and (bool(rule.on) or rule.kind is not RuleKind.MONTHLY),
         "months": bool(rule.months) and rule.kind is not RuleKind.MONTHLY,
         "every": rule.every != 1 and rule.kind not in MOST,
     }
     for name, given in unread.items():
         if given:
-            raise bad(f"A rule of the kind {rule.kind.value} has no {name}.")
+            which = "with an on" if name == "month_days" and rule.on else f"of the kind {rule.kind.value}"
+            raise bad(f"A rule {which} has no {name}.")
 
 
 def _check_every(rule: Recurrence) -> None:
@@ -231,10 +246,11 @@ def _check_month(rule: Recurrence) -> None:
     if rule.kind is not RuleKind.MONTHLY or rule.on or not rule.months:
         return
     longest = max(LENGTHS[month - 1] for month in rule.months)
-    if rule.day > longest:
+    highest = rule.month_days[-1]
+    if highest > longest:
         names = " or ".join(MONTHS[month - 1] for month in rule.months)
-        near = sentence(replace(rule, on="last day", day=1))
-        raise bad(f"There is no {rule.day} {names}; it ends on the {longest}th.", near[0].lower() + near[1:])
+        near = sentence(replace(rule, on="last day", day=1, later_days=()))
+        raise bad(f"There is no {highest} {names}; it ends on the {longest}th.", near[0].lower() + near[1:])
 
 
 def _check_bounds(rule: Recurrence) -> None:

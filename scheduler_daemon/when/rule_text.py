@@ -53,14 +53,15 @@ def _days(rule: Recurrence) -> str:
 
 
 def _in_months(months: Sequence[int], rule: Recurrence) -> str:
-    clamp = " (or the month's last day)" if rule.day > 28 and not rule.on else ""
+    clamp = " (or the month's last day)" if rule.month_days[-1] > 28 and not rule.on else ""
+    numbers = listed([str(number) for number in rule.month_days])
     if len(months) == 1:
         name = MONTHS[months[0] - 1]
         if rule.on:
             return f"year on the {titled(rule.on)} of {name}"
         # A month that always has the day needs no clamp.
-        return f"year on {rule.day} {name}{clamp if months[0] == 2 else ''}"
-    which = f"the {titled(rule.on)}" if rule.on else f"day {rule.day}{clamp}"
+        return f"year on {numbers} {name}{clamp if months[0] == 2 else ''}"
+    which = f"the {titled(rule.on)}" if rule.on else f"day{'s' if rule.later_days else ''} {numbers}{clamp}"
     if not months:
         return f"month on {which}"
     if tuple(months) == QUARTERS:
@@ -101,6 +102,9 @@ def _cron(text: str) -> str:
     plain = ""
     if re.fullmatch(r"\*(/[1-9]\d?)?", minute) and [hour, *days, weekday] == ["*"] * 4 and _even(minute, 60):
         plain = _each(_step(minute), "minute")
+    elif minute.isdigit() and hour.isdigit() and days[1] == weekday == "*" and (numbers := _cron_days(days[0])):
+        which = listed([str(number) for number in numbers])
+        plain = f"month on day{'s' if len(numbers) > 1 else ''} {which} at {int(hour):02}:{int(minute):02}"
     elif minute.isdigit() and days == ["*", "*"]:
         chosen = _cron_weekdays(weekday)
         if re.fullmatch(r"\*(/[1-9]\d?)?", hour) and weekday == "*" and _even(hour, 24):
@@ -116,6 +120,14 @@ def _step(field: str) -> int:
 
 def _even(field: str, whole: int) -> bool:
     return whole % _step(field) == 0
+
+
+def _cron_days(field: str) -> list[int]:
+    """Return the days of cron's third field where it is a list of digits that every month has; else none."""
+    if not re.fullmatch(r"\d{1,2}(,\d{1,2})*", field):
+        return []
+    numbers = sorted({int(number) for number in field.split(",")})
+    return numbers if numbers[-1] <= 28 else []
 
 
 def _cron_weekdays(field: str) -> tuple[int, ...]:

@@ -26,13 +26,25 @@ EACH = re.compile(r"(?:(\d+) )?(minute|hour)s?(?: at :?(\d{1,2})| :(\d{1,2}))?")
 HOURLY = re.compile(r"hourly(?: (?:at )?:?(\d{1,2}))?")
 MONTH_NAME = "|".join(sorted(MONTH, key=len, reverse=True))
 NUMBER = r"(\d{1,2})(?:st|nd|rd|th)?"
+DAY_NAME = "|".join(sorted(WEEKDAY, key=len, reverse=True))
+#: "monday to friday", "mon-fri".
+SPAN = re.compile(rf"\b({DAY_NAME})s?(?: ?[-–] ?| to | through )({DAY_NAME})s?\b")
 DATE = rf"\d{{4}}-\d{{2}}-\d{{2}}|\d{{1,2}}(?:st|nd|rd|th)? (?:of )?(?:{MONTH_NAME}) \d{{4}}"
+#: "once on 24 dec 2026 at 8", "2026-12-24 08:00".
+ONE_OFF = re.compile(rf"(?:once )?(?:on )?({DATE})(?: at|t)? ?({BARE_CLOCK})")
 DATES = rf"(?:{DATE})(?:(?: and)? (?:{DATE}))*"
 CLAUSE_WORDS = "from|starting|starting on|starting from|until|till|through|except|except on|except for"
 CLAUSE = re.compile(rf"(.+?) (?:({CLAUSE_WORDS}) ({DATES}))")
 CRON = re.compile(r"(?:.*\(cron (.+)\)|by cron text '(.+)'|cron:? (.+))")
-#: How a month's day may be said once the months are known.
-MONTH_DAY = re.compile(rf"(?:on )?(?:the )?(?:day )?{NUMBER}(?: \(or the month's last day\))?(?: day)?")
+#: How a month's days may be said once the months are known; "and last day" is the 31st, which clamps.
+ONE_DAY = r"\d{1,2}(?:st|nd|rd|th)?"
+NEXT_DAY = rf"(?: and)?(?: the)? (?:{ONE_DAY}|last(?: day)?)"
+CLAMP = r"(?: \(or the month's last day\))?"
+MONTH_DAYS = re.compile(rf"(?:on )?(?:the )?(?:days? )?({ONE_DAY}(?:{NEXT_DAY})*){CLAMP}(?: days?)?")
+#: Days that need no month beside them to be known as such: "1st and 15th".
+NAMED_DAYS = re.compile(
+    r"(?:on )?(?:the )?\d{1,2}(?:st|nd|rd|th)(?:(?: and)?(?: the)? (?:\d{1,2}(?:st|nd|rd|th)|last day))*"
+)
 
 
 def read_words(text: str) -> Recurrence:
@@ -120,6 +132,9 @@ def _core(text: str, words: str) -> Recurrence:
     hourly = HOURLY.fullmatch(words)
     if hourly:
         return Recurrence(RuleKind.HOURLY, minute=int(hourly[1] or 0))
+    moment = ONE_OFF.fullmatch(words)
+    if moment:
+        return Recurrence(RuleKind.ONCE, at=f"{_date(moment[1])}T{_clock(moment[2])}")
     if words.startswith("once "):
         at = re.sub(r"^once (on )?", "", words).replace(" at ", " ").replace(" ", "T").upper()
         return Recurrence(RuleKind.ONCE, at=check(Recurrence(RuleKind.ONCE, at=at)).at)
@@ -171,8 +186,9 @@ def _on_days(text: str, what: str, clock: str, also: tuple[str, ...]) -> Recurre
         return Recurrence(RuleKind.DAILY, time=clock, also=also, every=number)
     monthly = _monthly(what if many is None or many[2] != "month" else f"month {many[3] or ''}".strip(), number)
     if monthly is not None:
-        on, day, months, every = monthly
-        return Recurrence(RuleKind.MONTHLY, time=clock, also=also, on=on, day=day, months=months, every=every)
+        on, numbers, months, every = monthly
+        made = Recurrence(RuleKind.MONTHLY, time=clock, also=also, on=on, months=months, every=every)
+        return replace(made, day=numbers[0], later_days=numbers[1:])
     rest = many[3] or "" if many and many[2] == "week" else what
     if what.startswith("other ") and many is None:
         rest, number = what.removeprefix("other "), 2
@@ -184,6 +200,10 @@ def _on_days(text: str, what: str, clock: str, also: tuple[str, ...]) -> Recurre
 
 def _weekdays(text: str, what: str) -> tuple[int, ...]:
     days: set[int] = set()
+    for first, last in SPAN.findall(what):
+        begin = WEEKDAY[first]
+        days |= {(begin + number) % 7 for number in range((WEEKDAY[last] - begin) % 7 + 1)}
+    what = SPAN.sub("", what)
     for word in re.sub(r"^(?:weekly|week)(?= |$)", "", what).split():
         plain = word if word in WEEKDAY else word.rstrip("s")
         if plain in GROUPS:
@@ -202,11 +222,14 @@ def _weekdays(text: str, what: str) -> tuple[int, ...]:
 
 # Months -------------------------------------------------------------------------------------------------------------
 
-Monthly = tuple[str, int, tuple[int, ...], int]
+Monthly = tuple[str, tuple[int, ...], tuple[int, ...], int]
+#: Which day of a month ("last friday", or empty) and the numbers of its days.
+MonthDay = tuple[str, tuple[int, ...]]
+FIRST = (1,)
 
 
 def _monthly(what: str, every: int) -> Monthly | None:
-    """Return (on, day, months, every) where *what* names days of months; None where it names none."""
+    """Return (on, days, months, every) where *what* names days of months; None where it names none."""
     yearly = _day_of_year(re.sub(r"^(?:yearly|annually|year)(?: on)?(?: the)? ", "", what))
     if yearly is not None:
         return (*yearly, 1)
@@ -222,39 +245,44 @@ def _monthly(what: str, every: int) -> Monthly | None:
         alone = _month_day(what, named=True)  # "first monday 9:00", "last working day 17:00"
         return None if alone is None else (*alone, (), every)
     unit = found[1] if found.lastindex != 3 else found[3]
-    day = ("", 1) if found[2] is None else _month_day(found[2])
-    if day is None:
+    which: MonthDay | None = ("", FIRST) if found[2] is None else _month_day(found[2])
+    if which is None:
         return None
     if unit in ("quarterly", "quarter"):
-        return (*day, QUARTERS, 1)
-    return (*day, (1,), 1) if unit in ("yearly", "annually", "year") else (*day, (), every)
+        return (*which, QUARTERS, 1)
+    return (*which, (1,), 1) if unit in ("yearly", "annually", "year") else (*which, (), every)
 
 
-def _month_day(words: str, *, named: bool = False) -> tuple[str, int] | None:
-    """Return (on, day) for "day 15", "the 1st", "last friday"; with *named* only for those that name what they are."""
-    found = MONTH_DAY.fullmatch(words)
-    if found and not named:
-        return "", read_month_day(int(found[1]))
+def _month_day(words: str, *, named: bool = False) -> MonthDay | None:
+    """Return "day 15", "1st and 15th", "last friday" read; with *named* only those that name what they are."""
+    found = MONTH_DAYS.fullmatch(words)
+    if found and (not named or NAMED_DAYS.fullmatch(words)):
+        return "", _numbers(found[1])
     plain = re.sub(r"^(?:on )?(?:the )?", "", words)
     if plain == "last" and not named:
-        return "last day", 1
+        return "last day", FIRST
     first, _, rest = plain.partition(" ")
     if first in ORDINAL_FORMS and rest:
         if first in ("1st", "first") and rest == "day":
-            return "", 1
-        return read_on(plain), 1
+            return "", FIRST
+        return read_on(plain), FIRST
     return None
 
 
-def _day_of_year(words: str) -> tuple[str, int, tuple[int, ...]] | None:
-    """Return (on, day, months) for "24 december", "dec 24th", "the last day of february"."""
-    clamp = r"(?: \(or the month's last day\))?"
-    found = re.fullmatch(rf"{NUMBER} (?:of )?({MONTH_NAME}){clamp}", words)
+def _numbers(words: str) -> tuple[int, ...]:
+    """Return the days of "1st 10th and last day", sorted."""
+    found = re.findall(r"\d+|last", words)
+    return tuple(sorted({31 if item == "last" else read_month_day(int(item)) for item in found}))
+
+
+def _day_of_year(words: str) -> tuple[str, tuple[int, ...], tuple[int, ...]] | None:
+    """Return (on, days, months) for "24 december", "dec 24th", "the last day of february"."""
+    found = re.fullmatch(rf"(?:the )?({ONE_DAY}(?:(?: and)?(?: the)? {ONE_DAY})*) (?:of )?({MONTH_NAME}){CLAMP}", words)
     if found:
-        return "", read_month_day(int(found[1])), (MONTH[found[2]],)
+        return "", _numbers(found[1]), (MONTH[found[2]],)
     found = re.fullmatch(rf"({MONTH_NAME}) (?:the )?{NUMBER}", words)
     if found:
-        return "", read_month_day(int(found[2])), (MONTH[found[1]],)
+        return "", _numbers(found[2]), (MONTH[found[1]],)
     found = re.fullmatch(rf"(?:the )?(.+) (?:of|in) ({MONTH_NAME})", words)
     day = _month_day(found[1]) if found else None
     return None if found is None or day is None else (*day, (MONTH[found[2]],))

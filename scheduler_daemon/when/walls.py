@@ -118,17 +118,22 @@ def _month_days(rule: Recurrence, first: date) -> Iterator[date]:
     year, month = first.year, first.month
     while year <= LAST_YEAR:
         if not rule.months or month in rule.months:
-            day = month_day(rule, year, month)
-            if day is not None and day >= first:
-                yield day
+            yield from (day for day in month_days(rule, year, month) if day >= first)
         year, month = (year + 1, 1) if month == 12 else (year, month + 1)
 
 
-def month_day(rule: Recurrence, year: int, month: int) -> date | None:
-    """Return the day of a month that a monthly rule means; None where the month has no fifth such weekday."""
+def month_days(rule: Recurrence, year: int, month: int) -> list[date]:
+    """Return the days of a month that a monthly rule means, in order; of two that clamp to the last day one is left."""
+    if rule.on:
+        found = _day_on(rule, year, month)
+        return [] if found is None else [found]
+    _, length = calendar.monthrange(year, month)
+    return [date(year, month, number) for number in sorted({min(day, length) for day in rule.month_days})]
+
+
+def _day_on(rule: Recurrence, year: int, month: int) -> date | None:
+    """Return the "last friday" or the like of a month; None where it has no fifth such weekday."""
     first_weekday, length = calendar.monthrange(year, month)
-    if not rule.on:
-        return date(year, month, min(rule.day, length))
     if rule.on == "last day":
         return date(year, month, length)
     ordinal, _, name = rule.on.partition(" ")

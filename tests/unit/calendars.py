@@ -123,7 +123,7 @@ def _fits_month(rule: Recurrence, day: date) -> bool:
     length = calendar.monthrange(day.year, day.month)[1]
     month = [date(day.year, day.month, number) for number in range(1, length + 1)]
     if not rule.on:
-        return day.day == min(rule.day, length)
+        return day.day in {min(number, length) for number in (rule.day, *rule.later_days)}
     ordinal, _, name = rule.on.partition(" ")
     chosen = [item for item in month if name == "day" or (item.weekday() < 5 and name == "working day")]
     if name.capitalize() in DAYS:
@@ -222,7 +222,9 @@ def _filled(draw: Any, kind: RuleKind, made: Recurrence, every: int) -> Recurren
         chosen = draw(st.sets(st.integers(0, 6), min_size=1, max_size=6))
         return replace(made, every=every, days=tuple(sorted(chosen)))
     on = draw(ons)
-    return replace(made, on=on, day=1 if on else draw(st.integers(1, 31)), months=draw(months))
+    first, *later = sorted(draw(st.sets(st.integers(1, 31), min_size=1, max_size=3)))
+    chosen_days = {} if on else {"day": first, "later_days": tuple(later)}
+    return replace(made, on=on, months=draw(months), **chosen_days)
 
 
 @st.composite

@@ -112,6 +112,17 @@ def test_a_rule_of_an_older_version_keeps_its_hash(rule: Recurrence | None, dige
         ("monday 8:00 until 2027-01-31", "Every Monday at 08:00, until 2027-01-31"),
         ("daily at 9 from 1 dec 2026 except 2026-12-25", "Every day at 09:00, from 2026-12-01, except 2026-12-25"),
         ("0 9 * * 1,3 until 2027-01-31", "Every Monday and Wednesday at 09:00 (cron 0 9 * * 1,3), until 2027-01-31"),
+        ("1st and 15th at 9:00", "Every month on days 1 and 15 at 09:00"),
+        ("monthly on 1, 10 and 20 at 9", "Every month on days 1, 10 and 20 at 09:00"),
+        ("15th and last day of the month 9:00", "Every month on days 15 and 31 (or the month's last day) at 09:00"),
+        (
+            "every year on 15 and 29 february at 8",
+            "Every year on 15 and 29 February (or the month's last day) at 08:00",
+        ),
+        ("monday to friday at 9", "Every weekday at 09:00"),
+        ("fri-sun 9:00", "Every Friday, Saturday and Sunday at 09:00"),
+        ("on 2026-12-24 at 8:00", "Once, on 2026-12-24 at 08:00"),
+        ("0 9 1,15 * *", "Every month on days 1 and 15 at 09:00 (cron 0 9 1,15 * *)"),
         ("0 9 * * MON#1", "By cron text '0 9 * * MON#1'"),
     ],
 )
