@@ -1,7 +1,9 @@
 """`scheduler reports next --all`: the coming day of every shop, hour by hour, so that the crowd at nine is seen."""
 
+import shutil
+import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
@@ -16,14 +18,18 @@ from ..when.timetable import occurrences, spread, zone_of
 from .asking import opened
 from .context import Context
 from .moments import zone_or_utc
-from .output import echo_json, fancy, plain, table
+from .output import cut, echo_json, fancy, plain, table, width
+from .pause import data as as_data
+from .pause import paused
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 DAY = timedelta(days=1)
 #: Rows of the list; JSON has all.
 SHOWN = 100
-#: Columns of the longest bar.
-BAR = 40
+#: Columns of the longest bar, of one on a narrow terminal, and of a name there.
+BAR, LEAST_BAR, LEAST_NAME = 40, 5, 10
+#: Columns of an hour's line that are no bar: hour, number of runs, and what is most at a minute.
+BESIDE = 46
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,7 @@ def show_calendar(context: Context, zone_name: str, as_json: bool) -> None:
     now = utc_now()
     with opened(context) as store:
         rows = store.schedules.all(limit=1_000_000)
+        pause = store.pauses.current(now)
     found = coming(rows, now)
     hours = _hours(found, now)
     left_out = sum(item.schedule is None or not _runs(item) for item in rows)
@@ -82,9 +89,11 @@ def show_calendar(context: Context, zone_name: str, as_json: bool) -> None:
         told = [
             {"hour": iso(hour), "runs": len(items), "busiest": _told(busiest(items))} for hour, items in hours.items()
         ]
-        echo_json("calendar", data, hours=told, left_out=left_out)
+        echo_json("calendar", data, hours=told, left_out=left_out, paused=as_data(pause) if pause else None)
         return
     _print(found, hours, zone, left_out)
+    if pause is not None:
+        click.echo(f"{paused(pause)} What comes due until then is skipped.")
 
 
 def _runs(seen: SeenSchedule) -> bool:
@@ -106,19 +115,40 @@ def _told(found: tuple[datetime, int] | None) -> dict[str, object] | None:
 
 def _print(found: list[Ahead], hours: dict[datetime, list[Ahead]], zone: tzinfo, left_out: int) -> None:
     longest = max((len(items) for items in hours.values()), default=0)
-    mark = "█" if fancy() else "#"
+    mark, room = "█" if fancy() else "#", _room()
+    longest_bar = BAR if room is None else min(BAR, max(LEAST_BAR, room - BESIDE))
     for hour, items in hours.items():
-        bar = mark * max(1, round(len(items) / longest * BAR)) if items else ""
+        bar = mark * max(1, round(len(items) / longest * longest_bar)) if items else ""
         peak = busiest(items)
         most = f"  most at {peak[0].astimezone(zone):%H:%M}: {peak[1]}" if peak and peak[1] > 1 else ""
         click.echo(f"{hour.astimezone(zone):%a %H:%M %Z}  {len(items):6,}  {bar}{most}".rstrip())
-    off = f"; {plural(left_out, 'schedule')} that are off, paused or unreadable left out" if left_out else ""
+    off = f"; left out (off, paused or unreadable): {plural(left_out, 'schedule')}" if left_out else ""
     click.echo(f"{plural(len(found), 'run')} in the coming day{off}")
     shown = [
         (f"{item.at.astimezone(zone):%a %H:%M %Z}", item.seen.shop, plain(item.seen.name), item.seen.id)
         for item in found[:SHOWN]
     ]
     if shown:
-        table(["when", "shop", "report", "id"], shown)
+        table(["when", "shop", "report", "id"], shown if room is None else _fitted(shown, room))
     if len(found) > SHOWN:
         click.echo(f"and {len(found) - SHOWN:,} more: scheduler reports next --all --json")
+
+
+def is_terminal() -> bool:
+    """Whether a person looks at it; a file or another program gets whole names."""
+    return sys.stdout.isatty()
+
+
+def _room() -> int | None:
+    """Return the columns of the terminal; None where there is none."""
+    return shutil.get_terminal_size().columns if is_terminal() else None
+
+
+def _fitted(rows: Sequence[tuple[str, ...]], room: int) -> list[tuple[str, ...]]:
+    """Return *rows* (when, shop, report, id) with report and shop cut to fit *room* columns; an id stays whole."""
+    widths = [max(width(row[index]) for row in rows) for index in range(len(rows[0]))]
+    over = sum(widths) + 2 * (len(widths) - 1) - room
+    for index in (2, 1):
+        gives = min(max(0, over), max(0, widths[index] - LEAST_NAME))
+        widths[index], over = widths[index] - gives, over - gives
+    return [tuple(cut(cell, columns) for cell, columns in zip(row, widths, strict=True)) for row in rows]

@@ -70,6 +70,15 @@ def pad(text: str, columns: int, *, right: bool = False) -> str:
     return blanks + text if right else text + blanks
 
 
+def cut(text: str, columns: int) -> str:
+    """Return *text* in at most *columns*, ended by "…" where it is longer."""
+    if width(text) <= columns:
+        return text
+    while text and width(text) >= columns:
+        text = text[:-1]
+    return f"{text}…"
+
+
 def table(headers: Sequence[str], rows: Sequence[Sequence[Any]], right: Collection[str] = ()) -> None:
     """Print rows in aligned columns; the columns named in *right* hold numbers."""
     cells = [

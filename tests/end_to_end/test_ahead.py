@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from scheduler_daemon.cli import next_calendar
 from scheduler_daemon.model import Recurrence, Report, RuleKind, RunStatus
 from scheduler_daemon.when.spoken import read_words
 from tests.end_to_end.desk import Desk, bare, desk, shop
@@ -53,6 +54,10 @@ def test_rules_on_standard_input_are_answered_line_by_line(desk: Desk) -> None:
         ({"frequency": "CUSTOM"}, "bad_recurrence", "needs a rule"),
         ({"frequency": "WEEKLY", "dayOfWeek": "x"}, "bad_recurrence", "no whole number"),
         ({"rule": {"kind": "minutes", "every": 0}}, "bad_recurrence", "never comes due"),
+        ({"rule": {"kind": "monthly", "day": 1, "month_days": [1, 15]}}, "bad_recurrence", "either a day or"),
+        ({"rule": {"kind": "monthly", "on": "last day", "month_days": [1, 15]}}, "bad_recurrence", "no month_days"),
+        ({"rule": {"kind": "daily", "month_days": [1, 15]}}, "bad_recurrence", "no month_days"),
+        ({"rule": {"kind": "monthly", "month_days": [1, 32]}}, "bad_recurrence", "32 is no day"),
         ({"evry": "monday 8:00"}, "usage", "'evry' is not understood"),
     ],
 )
@@ -63,6 +68,12 @@ def test_a_line_that_cannot_be_answered_says_why_and_the_others_go_on(
     first, second = ask(desk, line, good, code=1)
     assert (first["error"]["code"], what in first["error"]["message"]) == (code, True), first
     assert second["next"][0]["key"] == "2026-11-23T09:00"
+
+
+def test_several_days_of_a_month_that_clamp_to_one_day_come_due_once(desk: Desk) -> None:
+    rule = {"kind": "monthly", "month_days": [31, 15, 30], "time": "08:00"}
+    (answer,) = ask(desk, {"rule": rule, "from": "2026-02-01T00:00:00Z", "count": 5})
+    assert [item["key"][5:10] for item in answer["next"]] == ["02-15", "02-28", "03-15", "03-30", "03-31"]
 
 
 def test_the_next_moments_of_a_report_say_each_clock_change(desk: Desk) -> None:
@@ -88,11 +99,30 @@ def test_the_calendar_of_the_coming_day_shows_the_crowd(desk: Desk) -> None:
         store.schedules.pause(paused.id, "x", now())
     done = desk.type("reports", "next", "--all", "--zone", "UTC")
     assert f"most at {clock}: 12" in done.out
-    assert "12 runs in the coming day; 1 schedule that are off, paused or unreadable left out" in done.out
+    assert "12 runs in the coming day; left out (off, paused or unreadable): 1 schedule" in done.out
     data = desk.type("reports", "next", "--all", "--json")
     assert (len(data.data), {item["shop"] for item in data.data}) == (12, {SHOP})
     assert sum(hour["runs"] for hour in data.json["hours"]) == 12
     assert max(hour["busiest"]["runs"] for hour in data.json["hours"] if hour["busiest"]) == 12
+
+
+def test_the_calendar_fits_a_narrow_terminal_and_says_that_everything_is_paused(desk: Desk) -> None:
+    clock = f"{now() + timedelta(hours=2):%H:%M}"
+    with desk.store() as store:
+        for number in range(12):
+            name = f"Sales of everything that is red, number {number}"
+            make_schedule(store, name=name, recurrence=Recurrence(RuleKind.DAILY, time=clock), zone="UTC")
+    desk.type("pause", "--until", "36h", "--note", "moving")
+    with desk.monkeypatch.context() as patch:
+        patch.setenv("COLUMNS", "80")
+        patch.setattr(next_calendar, "is_terminal", lambda: True)
+        narrow = desk.type("reports", "next", "--all", "--zone", "UTC").out
+    assert "Sales of everything that is red, number 3" in desk.type("reports", "next", "--all").out
+    lines = narrow.splitlines()
+    assert max(len(line) for line in lines if not line.startswith("All reports are paused")) <= 80
+    assert sum("  Sales of e" in line for line in lines) == 12
+    assert "All reports are paused until" in narrow
+    assert desk.type("reports", "next", "--all", "--json").json["paused"]["note"] == "moving"
 
 
 def test_doctor_proposes_jitter_for_a_crowd(desk: Desk) -> None:
