@@ -121,6 +121,8 @@ def test_a_rule_of_an_older_version_keeps_its_hash(rule: Recurrence | None, dige
         ),
         ("monday to friday at 9", "Every weekday at 09:00"),
         ("fri-sun 9:00", "Every Friday, Saturday and Sunday at 09:00"),
+        ("once 24 dec 2026 at 8am", "Once, on 2026-12-24 at 08:00"),
+        ("once 2026-12-24T08:00", "Once, on 2026-12-24 at 08:00"),
         ("on 2026-12-24 at 8:00", "Once, on 2026-12-24 at 08:00"),
         ("0 9 1,15 * *", "Every month on days 1 and 15 at 09:00 (cron 0 9 1,15 * *)"),
         ("0 9 * * MON#1", "By cron text '0 9 * * MON#1'"),
