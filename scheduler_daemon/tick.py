@@ -101,11 +101,12 @@ class Planner:
             if len(seen) < PAGE:
                 return found
 
-    def skip_due(self, seen: SeenSchedule, now: datetime) -> int:
+    def skip_due(self, seen: SeenSchedule, now: datetime, *, zone_kept: bool = True) -> int:
         """
         Write down as skipped whatever of one schedule has come due and is not queued; nothing of it runs.
 
-        What came due in a pause is `paused`, all else `misfired`. Return how many rows. In mode hold too: it is a
+        What came due in a pause is `paused`, all else `misfired`. Without *zone_kept* the keys are instants: in another
+        zone the same wall time may lie ahead, and must come due. Return how many rows. In mode hold too: it is a
         person who moves the schedule's cursor.
         """
         written = 0
@@ -119,6 +120,8 @@ class Planner:
             if plan is None:
                 return written
             skipped = (*plan.skipped, *((item, SkipReason.MISFIRED.value) for item in plan.to_run))
+            if not zone_kept:
+                skipped = tuple((timetable.by_instant(item), why) for item, why in skipped)
             self._queue([(due[0], replace(plan, to_run=(), skipped=skipped))], now, Found())
             written += len(skipped)
             if not _goes_on(plan, now):

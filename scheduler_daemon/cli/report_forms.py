@@ -126,7 +126,7 @@ def edit(context: Context, /, report: str, **given: Any) -> None:
         made = _apply(store, config, readable(seen), given, now)
         missed = 0
         if made.recurrence is not None:  # its cursor moves: what is due already stays a row
-            missed = Planner(store, delivery_mode(config, store)).skip_due(seen, now)
+            missed = Planner(store, delivery_mode(config, store)).skip_due(seen, now, zone_kept=given["zone"] is None)
         store.schedules.edit(made, now)
         say_made(store, config, made)
     if missed:

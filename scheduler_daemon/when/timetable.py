@@ -53,6 +53,11 @@ def occurrences(rule: Recurrence, zone: tzinfo, after: datetime) -> Iterator[Occ
             yield Occurrence(key=wall.isoformat(timespec="minutes"), due_at=due_at)
 
 
+def by_instant(occurrence: Occurrence) -> Occurrence:
+    """Return *occurrence* with the key of a moment that no rule asks for (DESIGN 6): ``at:1795625149947``."""
+    return replace(occurrence, key=f"at:{to_ms(occurrence.due_at)}")
+
+
 def first_after(rule: Recurrence, zone: tzinfo, after: datetime) -> Occurrence | None:
     """Return the first occurrence of *rule* after *after* (exclusive), or None where none follows."""
     return next(occurrences(rule, zone, after), None)
@@ -155,7 +160,7 @@ def plan(
     digest = rule_hash(rule, name)
     notes = (note,) if note else ()
     if schedule.next_due_at is None or _stale(schedule, digest):
-        return _move(schedule, name, (), (), _following(rule, zone, now), notes)
+        return _move(schedule, name, (), _left_behind(schedule, now, pauses), _following(rule, zone, now), notes)
     moved, cursor = _moved(schedule, digest, zone)
     if cursor is None or (moved and cursor > now):
         later = _following(rule, zone, now if cursor is None else cursor - MILLISECOND)
@@ -163,7 +168,7 @@ def plan(
     found, upcoming = _due(rule, zone, cursor, now)
     more = upcoming is not None and upcoming.due_at <= now
     if not found:
-        found = [Occurrence(key=f"at:{to_ms(cursor)}", due_at=cursor)]
+        found = [by_instant(Occurrence(key="", due_at=cursor))]
     following: Following = dict(zip((item.key for item in found), [*found[1:], upcoming], strict=True))
     if more and rule is not None:
         newest = _newest(schedule, rule, zone, found[-1].due_at, now)
@@ -172,6 +177,17 @@ def plan(
         found += newest
     runs, skipped = _choose(schedule, found, now, unfinished, pauses)
     return _move(schedule, name, _timed(schedule, runs, following, now), skipped, upcoming, notes)
+
+
+def _left_behind(schedule: Schedule, now: datetime, pauses: Sequence[Pause]) -> Skips:
+    """Return what a cursor of a rule since edited had come to: it does not run, and its row says so."""
+    cursor = schedule.next_due_at
+    if cursor is None or cursor > now:
+        return ()
+    still = schedule.paused_at is not None or any(pause.holds(cursor) for pause in pauses)
+    # In another zone the same wall time may lie ahead.
+    reason = SkipReason.PAUSED if still else SkipReason.MISFIRED
+    return ((by_instant(Occurrence(key="", due_at=cursor)), reason.value),)
 
 
 def _following(rule: Recurrence | None, zone: tzinfo, after: datetime) -> Occurrence | None:

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from scheduler_daemon.cli import next_calendar
+from scheduler_daemon.lib.zones import find_zone
 from scheduler_daemon.model import Recurrence, Report, RuleKind, RunStatus
+from scheduler_daemon.tick import Planner
 from scheduler_daemon.when.spoken import read_words
 from tests.end_to_end.desk import Desk, bare, desk, shop
 from tests.making import SHOP, make_schedule, now
@@ -242,6 +244,36 @@ def test_an_edit_writes_down_what_had_come_due_and_runs_none_of_it(desk: Desk) -
         assert cursor is not None
         assert cursor > now()
     assert "will not run" not in desk.type("reports", "edit", "weekly-sales", "--zone", "Asia/Tokyo").out
+
+
+def test_a_wall_time_that_lies_ahead_again_in_another_zone_comes_due_there(desk: Desk) -> None:
+    tokyo = now().astimezone(find_zone("Asia/Tokyo")).replace(second=0, microsecond=0) - timedelta(minutes=1)
+    with desk.store() as store:
+        rule = Recurrence(RuleKind.DAILY, time=f"{tokyo:%H:%M}")
+        due_at = tokyo.astimezone(UTC)
+        make_schedule(store, name="Weekly Sales", recurrence=rule, zone="Asia/Tokyo", next_due_at=due_at)
+    assert desk.type("reports", "edit", "weekly-sales", "--zone", "UTC").code == 0
+    with desk.store() as store:
+        ahead = tokyo.replace(tzinfo=UTC)
+        assert store.schedules.find("Weekly Sales").due_at == ahead
+        assert Planner(store, "live").queue_due(ahead).queued == 1
+        rows = {(run.occurrence_key, run.status) for run in store.history.latest()}
+        assert rows == {
+            (f"at:{int(due_at.timestamp()) * 1000}", RunStatus.SKIPPED),
+            (f"{tokyo:%Y-%m-%dT%H:%M}", RunStatus.QUEUED),
+        }
+
+
+def test_what_had_come_due_when_the_app_changed_the_rule_leaves_a_row(desk: Desk) -> None:
+    with desk.store() as store:
+        make_schedule(store, name="Weekly Sales", recurrence=Recurrence(RuleKind.HOURLY), next_due_at=None, zone="UTC")
+        Planner(store, "live").check(last_hour(0) - timedelta(minutes=5))
+        store.engine.write("UPDATE {ours}scheduler_schedule SET rule = NULL")
+        store.engine.write("""UPDATE {app}"ReportSchedule" SET "frequency" = 'DAILY'""")
+        assert Planner(store, "live").check(now()).queued == 0
+        assert [(run.status, run.reason, run.due_at) for run in store.history.latest()] == [
+            (RunStatus.SKIPPED, "misfired", last_hour(0))
+        ]
 
 
 def test_a_check_says_when_more_is_due_than_it_takes_in(desk: Desk) -> None:

@@ -137,7 +137,8 @@ def test_an_edited_rule_is_planned_from_now_on_and_never_for_the_past() -> None:
         schedule("2026-11-23T07:00", recurrence=Recurrence(RuleKind.DAILY, time="18:00"), rule_hash=stamp),
         at("2026-11-23T07:01"),
     )
-    assert (made.to_run, made.skipped, made.next_due_at) == ((), (), at("2026-11-23T17:00"))
+    assert (made.to_run, made.next_due_at) == ((), at("2026-11-23T17:00"))
+    assert [(item.due_at, reason) for item, reason in made.skipped] == [(cursor, "misfired")]
 
 
 def test_a_cursor_that_is_not_set_fires_nothing() -> None:
