@@ -326,6 +326,26 @@ class Weather(threading.Thread):
         self.log.add(f"smtp_{mood}", begun)
 
 
+class Pulse(threading.Thread):
+    """Notes when the machine did not let us run: then a daemon may lose its leases by no fault of anybody's."""
+
+    #: Seconds by which a sleep may be late.
+    LATE = 0.7
+
+    def __init__(self, log: FaultLog) -> None:
+        super().__init__(name="pulse", daemon=True)
+        self.log = log
+        self.stopped = threading.Event()
+
+    def run(self) -> None:
+        """Sleep and look at the clock until told to stop."""
+        while not self.stopped.is_set():
+            begun, before = wall(), time.monotonic()
+            time.sleep(0.1)
+            if (late := time.monotonic() - before - 0.1) > self.LATE:
+                self.log.add("starved", begun, seconds=round(late, 1))
+
+
 class Watcher(threading.Thread):
     """Looks at the shops' leases ten times a second and keeps each change, with the database's own moment."""
 

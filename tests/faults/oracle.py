@@ -17,7 +17,7 @@ from .world import World
 
 FINAL = ("succeeded", "partial", "failed", "skipped")
 #: Faults of which an attempt, a lease or a delivery may be lost.
-HARD = ("kill", "freeze", "term", "cut", "restart_server", "lock", "database_full")
+HARD = ("kill", "freeze", "term", "cut", "restart_server", "lock", "database_full", "starved")
 #: Milliseconds after a fault within which what it broke is found and written down.
 WAKE = 15_000
 #: Processes that a run may take down before it is given up.
@@ -245,6 +245,8 @@ class Oracle:
             if row["measured"] and self._quiet(row):
                 recovered += [self._recovered(row["begun"], item) for item in row["held"]]
         for row in self.log.of("term"):
+            if not self._quiet(row):
+                continue
             for changes in self.watch.changes.values():
                 resumed += _taken_over(changes, row)
         late = (f"after {seconds:.1f} s" for seconds in recovered if seconds > LEASE + self.patience)

@@ -15,7 +15,7 @@ from .app import OPEN, App, wait_for_cursors
 from .databases import Base, Sql, open_base, wait_until
 from .fleet import Node
 from .mutants import Mutant
-from .nemesis import FaultLog, Nemesis, Watcher, Weather, covered, may_mount
+from .nemesis import FaultLog, Nemesis, Pulse, Watcher, Weather, covered, may_mount
 from .oracle import Oracle, Tell, Verdict
 from .walk import Step, Walk
 from .workbench import build
@@ -134,6 +134,7 @@ class _Sitting:
         self.app = App(self.base, self.world, order.seed + 1, order.rate, rules=order.rules, backlog=order.backlog)
         self.app.repeats = order.repeats
         self.watch = Watcher(self.base, self.nodes)
+        self.pulse = Pulse(self.log)
         self.walk = Walk(self.base, self.nodes[:-1], self.world, self.log)
         self.sql = Sql(self.base)
         for sql in (self.sql, self.app.sql, self.watch.sql):
@@ -155,12 +156,14 @@ class _Sitting:
             self.order.tell("no full or read-only disks: only root may lay file systems over folders")
         self.order.tell(f"{len(working)} daemons, {len(self.app.planned)} schedules, {self.order.kind}")
         self.watch.start()
+        self.pulse.start()
         self.app.start()
         self._storm(working)
         settled = self._settle(working)
         calm = self._calm(clean) if self.order.calm else []
         ended = wall()
         self._stop(self.watch)
+        self._stop(self.pulse)
         sides = (self.sql, self.app, self.world, self.nodes, self.log, self.watch)
         oracle = Oracle(*sides, patience=self.order.patience)
         verdict = oracle.judge(started, ended)
