@@ -171,7 +171,7 @@ def test_spoken_recurrences() -> None:
         "every 15 minutes": "Every 15 minutes",
         "every 2 hours": "Every 2 hours at :00",
         "0 9 * * 1-5": "Every weekday at 09:00 (cron 0 9 * * 1-5)",
-        "0 9 1 * *": "By cron text '0 9 1 * *'",
+        "0 9 1 * *": "Every month on day 1 at 09:00 (cron 0 9 1 * *)",
         "once 2026-12-24T08:00": "Once, on 2026-12-24 at 08:00",
     }
     assert {words: sentence(read_words(words)) for words in said} == said
