@@ -130,6 +130,7 @@ def build(config: Config, store: Store, wake: Callable[[], None], *, remember: b
     if not remember:
         performer.ended = deque(maxlen=0)
     threads = ShopThreads(config.daemon.workers, performer.work, wake)
+    performer.busy = threads.busy
     heartbeat = Heartbeat(store, threads, config.daemon.beat.total_seconds())
     retention = Retention(config, store, preparer.spool, Revival(store, access))
     planner = Planner(store, mode, priority_rules(config))

@@ -6,6 +6,7 @@ and a shop that is busy here is not even started (notes on reliability, finding 
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from typing import TypeVar
 
 from .errors import LeaseLost, RunError, StoreError
 from .lib.clock import monotonic
-from .model import Lease, Run
+from .model import Entry, Lease, Run
 from .verdict import CANCELLED
 
 #: More threads than this that hang, and the process had better be started anew.
@@ -59,6 +60,8 @@ class Hold:
     since: datetime | None = None
     #: Id of the run that a person wants cancelled; the heartbeat sees the wish in the ledger.
     cancelled: str = ""
+    #: What was done in the commit that claimed the shop; None where it is still to be entered.
+    entry: Entry | None = None
 
     def check(self, rows: int | None = None) -> None:
         """Raise LeaseLost, Cancelled, Stopped or RunError `deadline_passed` where the attempt must not go on."""
@@ -99,9 +102,9 @@ class Hold:
 
 
 class ShopThreads:
-    """Runs *work* for claimed shops, one thread each."""
+    """Runs *work* for claimed shops, one thread each; what it returns is the shop that its thread goes on with."""
 
-    def __init__(self, workers: int, work: Callable[[Hold], None], done: Callable[[], None]) -> None:
+    def __init__(self, workers: int, work: Callable[[Hold], Entry | None], done: Callable[[], None]) -> None:
         self.workers = workers
         self._work = work
         self._done = done
@@ -121,29 +124,52 @@ class ShopThreads:
     def start(self, lease: Lease) -> bool:
         """Work for the shop of *lease*; False where it is still at work here (who claims leaves out `busy`)."""
         with self._guard:
-            lock = self._locks.setdefault(lease.shop, threading.Lock())
-            if not lock.acquire(blocking=False):
-                return False
-            hold = Hold(lease, lease.valid_until)
-            self._holds[lease.shop] = hold
-        self._pool.submit(self._run, hold, lock)
-        return True
+            hold = self._hold(lease)
+        if hold is not None:
+            self._pool.submit(self._run, hold)
+        return hold is not None
 
-    def _run(self, hold: Hold, lock: threading.Lock) -> None:
+    def _hold(self, lease: Lease, entry: Entry | None = None) -> Hold | None:
+        """Take the shop's lock and a slot; None where somebody here has it. The guard is held."""
+        if not self._locks.setdefault(lease.shop, threading.Lock()).acquire(blocking=False):
+            return None
+        hold = self._holds[lease.shop] = Hold(lease, lease.valid_until, entry=entry)
+        return hold
+
+    def _run(self, hold: Hold) -> None:
+        following: Hold | None = hold
         try:
-            self._work(hold)
+            while following is not None:
+                following = self._work_for(following)
         finally:
-            with self._guard:
-                if self._holds.get(hold.lease.shop) is hold:
-                    self._forget(hold)
-                else:
-                    self.leaked -= 1
-            lock.release()
             self._done()
 
+    def _work_for(self, hold: Hold) -> Hold | None:
+        """Work for one shop and let go of it; return the hold on the shop that was claimed with its release."""
+        entry = None
+        try:
+            entry = self._work(hold)
+        finally:
+            following = self._move_on(hold, entry)
+        while entry is not None and following is None:
+            # Whoever held the shop here gave it back before it was claimed, and has only to let go of it.
+            time.sleep(0.001)
+            with self._guard:
+                following = self._hold(entry.lease, entry)
+        return following
+
+    def _move_on(self, hold: Hold, entry: Entry | None) -> Hold | None:
+        """Let go of the shop of *hold*; return the hold on the shop of *entry*, in the same slot."""
+        with self._guard:
+            if self._holds.get(hold.lease.shop) is hold:
+                self._forget(hold)
+            else:
+                self.leaked -= 1
+            return None if entry is None else self._hold(entry.lease, entry)
+
     def _forget(self, hold: Hold) -> None:
-        self._holds.pop(hold.lease.shop, None)
-        self._locks.pop(hold.lease.shop, None)
+        del self._holds[hold.lease.shop]
+        self._locks.pop(hold.lease.shop).release()
 
     def abandon(self, hold: Hold) -> None:
         """Give up on a thread that does not come back: its slot is free again, and it is counted as leaked."""

@@ -261,7 +261,8 @@ def start_shops(store: Store, threads: ShopThreads, only: str = "") -> int:
         return 0
     leases = store.leases.claim(free, only, threads.busy())
     for lease in leases:
-        threads.start(lease)
+        if not threads.start(lease):
+            store.leases.release(lease)  # its thread gave it back a moment ago and has still to end
     return len(leases)
 
 

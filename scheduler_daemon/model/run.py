@@ -159,6 +159,18 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """A shop that was claimed and entered in one commit: its lease, what was adopted, the run that was started."""
+
+    #: The lease, as a claim gives it.
+    lease: Lease
+    #: Ids of the runs that a lost holder had left `running`, with the status each took.
+    adopted: tuple[tuple[str, RunStatus], ...]
+    #: The shop's next run, started; None where it has none after all.
+    run: Run | None
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """The handing over of one report file to one recipient."""
 

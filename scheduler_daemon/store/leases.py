@@ -7,6 +7,7 @@ The statements are those of notes on schedulers, E.4 and E.5. A lease is not a s
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import cast
 
 from ..errors import LeaseLost
 from ..lib.clock import from_ms, monotonic
@@ -41,6 +42,8 @@ FREE_MYSQL = f"""
 SELECT shop, fence FROM {{ours}}scheduler_shop WHERE {FREE} AND (? = '' OR shop = ?) BUSY
 ORDER BY next_work_at LIMIT ? FOR UPDATE SKIP LOCKED"""
 
+CLAIMS = {"sqlite": CLAIM_SQLITE, "postgres": CLAIM_POSTGRES, "mysql": FREE_MYSQL}
+
 BEAT = """
 UPDATE {ours}scheduler_shop SET beat = beat + 1, lease_until = {now} + ?
 WHERE shop = ? AND fence = ? AND holder = ?"""
@@ -69,6 +72,7 @@ class Leases:
         self._ms = int(self.length * 1000)
         #: Asks whether a lease still holds; where rows can be locked, it stays so until the transaction's end.
         self.hold_text = engine.text(HOLD + engine.dialect.lock)
+        self._work_text, self._release_text = engine.text(WORK), engine.text(RELEASE)
 
     def claim(self, limit: int, only: str = "", busy: Iterable[str] = ()) -> list[Lease]:
         """
@@ -78,26 +82,32 @@ class Leases:
         process is still at work there: it gave its shop back a moment ago, or it lost it. The returned leases are
         valid from the moment before the statement was sent, so a slow answer makes them shorter, never longer.
         """
+
+        def steps(execute: Execute) -> list[Lease]:
+            return self.take(execute, limit, only, busy)
+
+        return cast(list[Lease], self.engine.together(steps))
+
+    def take(self, execute: Execute, limit: int, only: str = "", busy: Iterable[str] = ()) -> list[Lease]:
+        """Claim inside the transaction of *execute*."""
         sent, out = monotonic(), sorted(busy)
         take, free = (self.holder, self._ms), (only, only, *out, limit)
         without = f"AND shop NOT IN ({', '.join('?' * len(out))})" if out else ""
-        if self.engine.kind == "sqlite":
-            rows = self.engine.write(CLAIM_SQLITE.replace("BUSY", without), (*take, *free))
-        elif self.engine.kind == "postgres":
-            rows = self.engine.write(CLAIM_POSTGRES.replace("BUSY", without), (*free, *take))
+        text = self.engine.text(CLAIMS[self.engine.kind].replace("BUSY", without))
+        if self.engine.kind == "mysql":
+            rows = self._take_in_steps(execute, text, free, take)
         else:
-            rows = self._claim_in_steps(take, FREE_MYSQL.replace("BUSY", without), free)
+            rows = execute(text, (*take, *free) if self.engine.kind == "sqlite" else (*free, *take)).fetchall()
         until = sent + self.length * SAFE
         return [Lease(shop=row[0], fence=row[1], valid_until=until) for row in rows]
 
-    def _claim_in_steps(self, take: tuple[object, ...], ask: str, free: tuple[object, ...]) -> Rows:
+    def _take_in_steps(self, execute: Execute, ask: str, free: tuple[object, ...], take: tuple[object, ...]) -> Rows:
         """Claim where an UPDATE returns no rows: the locked rows are ours until the commit."""
-        with self.engine.transaction():
-            rows = self.engine.write(ask, free)
-            if rows:
-                marks = ", ".join("?" * len(rows))
-                shops = [row[0] for row in rows]
-                self.engine.write(f"UPDATE {{ours}}scheduler_shop {TAKE} WHERE shop IN ({marks})", (*take, *shops))
+        rows = execute(ask, free).fetchall()
+        if rows:
+            marks = ", ".join("?" * len(rows))
+            text = self.engine.text(f"UPDATE {{ours}}scheduler_shop {TAKE} WHERE shop IN ({marks})")
+            execute(text, (*take, *(row[0] for row in rows)))
         return [(shop, fence + 1) for shop, fence in rows]
 
     def beat(self, leases: Iterable[Lease]) -> tuple[float, list[Lease]]:
@@ -128,18 +138,21 @@ class Leases:
         the shop would sleep over its work. A shop with work left stands behind those that wait by now: however much it
         has, each of the others gets its turn before it comes again.
         """
-        work, give_back = self.engine.text(WORK), self.engine.text(RELEASE)
 
         def steps(execute: Execute) -> bool:
-            if not self.holds(lease, execute):
-                return False
-            if also is not None:
-                also(execute)
-            found, now = execute(work, (lease.shop,)).fetchone()
-            next_work = NEVER if found is None else max(int(found), int(now))
-            return bool(execute(give_back, (next_work, lease.shop, lease.fence)).rowcount == 1)
+            return self.give_back(execute, lease, also)
 
         return bool(self.engine.together(steps))
+
+    def give_back(self, execute: Execute, lease: Lease, also: Callable[[Execute], None] | None = None) -> bool:
+        """Release inside the transaction of *execute*."""
+        if not self.holds(lease, execute):
+            return False
+        if also is not None:
+            also(execute)
+        found, now = execute(self._work_text, (lease.shop,)).fetchone()
+        next_work = NEVER if found is None else max(int(found), int(now))
+        return bool(execute(self._release_text, (next_work, lease.shop, lease.fence)).rowcount == 1)
 
     def next_work_at(self) -> datetime | None:
         """Return the earliest moment at which an unpaused, unleased shop has work, UTC, or None."""

@@ -123,6 +123,7 @@ def ours(database: str, url: str, options: dict[str, str]) -> float:
             performer = OneCall(config, store, app.performer.preparer, app.performer.deliverer, app.performer.policy)
             _Calls.url = url
             app.performer, app.threads = performer, ShopThreads(WORKERS, performer.work, wake.set)
+            performer.busy = app.threads.busy
             took = _perform(app, wake)
             app.close()
     return took

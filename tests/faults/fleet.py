@@ -22,7 +22,6 @@ SETTINGS = {
     "DAEMON__START_DELAY": "100ms",
     "DAEMON__PEEK": "100ms",
     "DAEMON__CHECK_EVERY": "5s",
-    "DAEMON__WORKERS": "16",
     "DAEMON__DRAIN": "3s",
     "DAEMON__DEADLINE": "20s",
     "SHOPIFY__TIMEOUT": "3s",

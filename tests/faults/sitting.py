@@ -59,6 +59,8 @@ class Order:
     #: Faults to draw from; all where empty.
     faults: tuple[str, ...] = ()
     points: tuple[str, ...] = ()
+    #: Threads of each daemon.
+    workers: int = 16
     #: Steps of the walk at which a daemon is struck, in place of faults drawn by chance.
     steps: tuple[Step, ...] = ()
     #: Writes of the app that a sitting without kills waits for.
@@ -90,6 +92,8 @@ def order_of_steps(kind: str, seed: int, folder: Path, steps: tuple[Step, ...], 
         rate=25.0,
         # Few enough that shops are given back all the time and every daemon gets its share.
         backlog=8,
+        # One thread each, so that shops wait and a thread passes from one to the next.
+        workers=1,
         steps=steps,
         weather=False,
         mounts=False,
@@ -125,8 +129,9 @@ class _Sitting:
         # One door more than daemons: the clean daemon at the end has a number of its own.
         self.world = stack.enter_context(World(domains, count + 1, order.latency))
         environ = mutant.environ if mutant else {}
+        threads = {"SCHEDULER_DAEMON__WORKERS": str(order.workers)}
         self.nodes = [
-            Node(number, order.folder / "place", self.base.url, self.world, path, environ.get(number, {}))
+            Node(number, order.folder / "place", self.base.url, self.world, path, threads | environ.get(number, {}))
             for number in range(count + 1)
         ]
         stack.enter_context(_ended(self.nodes))

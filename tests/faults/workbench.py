@@ -50,9 +50,11 @@ POINTS = (
     Point("sent", "deliver.py", "self._delivered(row, receipt, hold)"),
     Point("delivered", "deliver.py", "self._delivered(row, receipt, hold)", before=False),
     Point("judged", "perform.py", "= self.deliverer.deliver(", before=False),
-    Point("finished", "perform.py", "self._tell(run, outcome, tally)"),
-    Point("leaving", "perform.py", "self.store.corridor.leave"),
-    Point("left", "perform.py", "self.store.corridor.leave", before=False),
+    Point("finished", "perform.py", "self._tell(run, outcome, turn.tally)"),
+    Point("leaving", "perform.py", "partial(corridor.leave"),
+    Point("left", "perform.py", "partial(corridor.leave", before=False),
+    Point("passing", "perform.py", "passed = hold.keep_trying("),
+    Point("passed", "perform.py", "passed = hold.keep_trying(", before=False),
 )
 
 TOGETHER = "self.engine.together(steps)"
@@ -70,13 +72,8 @@ COMMITS = (
         "                self._remember_rules(kept)\n",
         '                self._remember_rules(kept)\n                reach("queued_uncommitted")\n',
     ),
-    Change(
-        "tick.py",
-        "    leases = store.leases.claim(free, only, threads.busy())\n",
-        "    with store.engine.transaction():\n"
-        "        leases = store.leases.claim(free, only, threads.busy())\n"
-        '        reach("claimed_uncommitted")\n',
-    ),
+    _commits('"claimed_uncommitted"', "store/leases.py", "return cast(list[Lease], ", ")"),
+    _commits('"passed_uncommitted"', "store/corridor.py", "passed = "),
     _commits('"entered_uncommitted"', "store/corridor.py", "adopted, run = "),
     _commits('"published_uncommitted"', "store/corridor.py", "\n        ", "\n"),
     _commits(
@@ -94,7 +91,7 @@ COMMITS = (
     ),
     _commits('"left_uncommitted"', "store/leases.py", "return bool(", ")"),
 )
-UNCOMMITTED = ("queued", "claimed", "entered", "published", "sending", "delivered", "finished", "left")
+UNCOMMITTED = ("queued", "claimed", "entered", "published", "sending", "delivered", "finished", "left", "passed")
 
 #: Every point, in the order of the walk.
 NAMES = tuple(

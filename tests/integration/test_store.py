@@ -101,6 +101,28 @@ def test_a_run_goes_from_queued_to_succeeded_with_its_attempt(store: Store) -> N
     assert {row[0] for row in rows} == {"SUCCESS"}
 
 
+def test_a_thread_gives_its_shop_back_and_takes_the_one_that_waits_longest_in_one_commit(store: Store) -> None:
+    for minutes, shop in enumerate(("second.myshopify.com", "first.myshopify.com", SHOP)):
+        make_schedule(store, shop=shop, next_due_at=now() - timedelta(minutes=minutes + 1))
+        queue_due(store)
+    (lease,) = store.leases.claim(1, SHOP)
+    _, run = store.corridor.enter(lease, ())
+    assert run is not None
+    store.corridor.finish(lease, run, DONE, go_on=True)
+    entry = store.corridor.pass_on(lease, [run.schedule_id], {"first.myshopify.com"}, ())
+    assert entry is not None, "the shop that is busy here is not asked for"
+    assert (entry.lease.shop, entry.adopted) == ("second.myshopify.com", ())
+    assert entry.run is not None
+    assert entry.run.status is RunStatus.RUNNING
+    assert store.leases.holds(entry.lease, store.engine.execute())
+    assert not store.leases.holds(lease, store.engine.execute())
+    store.corridor.finish(entry.lease, entry.run, DONE, go_on=True)
+    (other,) = store.leases.claim(8)
+    assert other.shop == "first.myshopify.com"
+    assert store.corridor.pass_on(entry.lease, [entry.run.schedule_id], (), ()) is None
+    assert all(store.schedules.find(item.schedule_id).schedule.last_run_at for item in (run, entry.run))
+
+
 def test_a_waiting_retry_holds_nothing_and_keeps_its_run(store: Store) -> None:
     make_schedule(store)
     queue_due(store)

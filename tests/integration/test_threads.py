@@ -9,7 +9,7 @@ import pytest
 from scheduler_daemon.app import build
 from scheduler_daemon.config import load_config
 from scheduler_daemon.errors import LeaseLost
-from scheduler_daemon.model import Lease, Outcome, Run, RunStatus
+from scheduler_daemon.model import Entry, Lease, Outcome, Run, RunStatus
 from scheduler_daemon.perform import Performer
 from scheduler_daemon.store import Store
 from scheduler_daemon.store.moments import encode
@@ -126,6 +126,24 @@ def test_a_shop_given_back_by_a_thread_that_still_ends_is_claimed_a_moment_later
     threads.close()
 
 
+def test_a_thread_goes_on_with_the_shop_that_it_claimed_with_its_release() -> None:
+    worked: list[str] = []
+    ended = threading.Event()
+
+    def work(hold: Hold) -> Entry | None:
+        worked.append(hold.lease.shop)
+        assert threads.busy() == {hold.lease.shop}
+        assert (hold.entry is None) == (hold.lease.shop == "a.myshopify.com")
+        return Entry(lease("b.myshopify.com"), (), None) if hold.entry is None else None
+
+    threads = ShopThreads(1, work, ended.set)
+    assert threads.start(lease("a.myshopify.com"))
+    assert ended.wait(30)
+    assert worked == ["a.myshopify.com", "b.myshopify.com"]
+    assert (threads.free(), threads.busy()) == (1, set())
+    threads.close()
+
+
 def test_a_shop_with_many_reports_keeps_no_other_waiting_for_more_than_one_claim(store: Store, tmp_path: Path) -> None:
     """
     The bound of a shop's longest wait: with one slot, each shop that waits gets its turn before any comes again.
@@ -150,11 +168,14 @@ def test_a_shop_with_many_reports_keeps_no_other_waiting_for_more_than_one_claim
     made = build(config, store, lambda: None).performer
     performer = Noting(config, store, made.preparer, made.deliverer, made.policy, others_wait=True)
 
-    def work(hold: Hold) -> None:
-        performer.work(hold)
-        store.close()
+    def work(hold: Hold) -> Entry | None:
+        entry = performer.work(hold)
+        if entry is None:
+            store.close()
+        return entry
 
     threads = ShopThreads(1, work, lambda: None)
+    performer.busy = threads.busy
     while len(order) < 55:
         if not threads.busy():
             start_shops(store, threads)
