@@ -125,7 +125,7 @@ def build(config: Config, store: Store, wake: Callable[[], None], *, remember: b
     preparer = Preparer(config, access, Spool(config.spool_dir))
     tell_of(store, config)
     notifier = Notifier(config, store, mode)
-    performer = Performer(config, store, preparer, Deliverer(config, store, policy, mode), policy)
+    performer = Performer(config, store, preparer, Deliverer(config, store, preparer.spool, policy, mode), policy)
     performer.tell_owners = notifier.wake
     if not remember:
         performer.ended = deque(maxlen=0)

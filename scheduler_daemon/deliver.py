@@ -1,21 +1,27 @@
 """From a finished file to its recipients, one row each; what may have gone out is never sent again in silence."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 
-from .channels import Channel, Parcel, open_channel
+from .channels import IDEMPOTENT, Channel, Parcel, open_channel
 from .condition import is_note
 from .config import Config
 from .errors import DeliveryError, LeaseLost, RunError, SchedulerError, StoreError
 from .lib.clock import to_ms, utc_now
+from .lib.disk import reason
+from .lib.files import safe_name
 from .lib.ids import new_ulid
-from .logs import say_defect
+from .logs import say, say_defect
 from .model import Delivery, DeliveryState, Outcome, Receipt, Recipient, ReportFile, Run
 from .retry import RetryPolicy, next_attempt_at
+from .spool import Spool
 from .store import Store
 from .threads import Hold
+from .trail import Trail, Word, read, trail
 from .verdict import cancelled, judge
 
 #: What stands in the ledger for a defect of ours.
@@ -28,6 +34,7 @@ class Deliverer:
 
     config: Config
     store: Store
+    spool: Spool
     policy: RetryPolicy
     mode: str
 
@@ -105,17 +112,18 @@ class Deliverer:
         hold: Hold,
         channels: dict[str, Channel],
     ) -> None:
-        to = tuple(
-            item.recipient for item in rows if item.recipient.channel == row.recipient.channel and item.copy == 0
-        )
-        condition = run.report.condition if run.report is not None else {}
-        bare = is_note(condition, file.about.row_count)
-        parcel = Parcel(file, file.about, to, reply_to=run.owner, bare=bare)
+        parcel = self._parcel(run, row, rows, file)
+        left = self._trail(run, row)
         going = False
 
         def commit() -> None:
             nonlocal going
+            if row.recipient.channel not in IDEMPOTENT:
+                with trail_faults():
+                    left.begin()
             hold.keep_trying(lambda: self.store.deliveries.begin(hold.lease, row))
+            with trail_faults():
+                left.going()
             going = True
 
         try:
@@ -128,7 +136,34 @@ class Deliverer:
             say_defect("shop_failed", error, shop=run.shop, run=run.id)
             self._failed(row, DeliveryError(DEFECT, code="internal", ambiguous=going), hold)
         else:
+            left.taken(receipt)
             self._delivered(row, receipt, hold)
+        finally:
+            left.close()
+
+    def _parcel(self, run: Run, row: Delivery, rows: Sequence[Delivery], file: ReportFile) -> Parcel:
+        same = (item.recipient for item in rows if item.recipient.channel == row.recipient.channel and item.copy == 0)
+        condition = run.report.condition if run.report is not None else {}
+        return Parcel(file, file.about, tuple(same), reply_to=run.owner, bare=is_note(condition, file.about.row_count))
+
+    def _trail(self, run: Run, row: Delivery) -> Trail:
+        return trail(self.spool.root / safe_name(run.id), row.id)
+
+    def recall(self, run: Run, hold: Hold) -> None:
+        """
+        Put right what became `unknown` because the process that sent it was lost, where its trail is here.
+
+        What the server took is `delivered`, what had not left yet is `pending` again. Raise LeaseLost.
+        """
+        for row in self.store.history.deliveries(run.id):
+            if row.state is not DeliveryState.UNKNOWN:
+                continue
+            word, receipt = read(self._trail(run, row).path)
+            if word is Word.GOING:
+                continue
+            state = DeliveryState.DELIVERED if word is Word.TAKEN else DeliveryState.PENDING
+            hold.keep_trying(partial(self.store.deliveries.recall, hold.lease, row, state, receipt))
+            say("delivery_recalled", run=run.id, shop=run.shop, delivery=row.id, state=state.value)
 
     def _aim(self, row: Delivery) -> Recipient:
         """Return to whom a delivery goes now: a mail written down before the mode was redirect is redirected too."""
@@ -166,6 +201,16 @@ class Deliverer:
         )
         state = DeliveryState.FAILED if again is None else DeliveryState.PENDING
         hold.keep_trying(lambda: self.store.deliveries.end(hold.lease, row, state, error=told, not_before=again))
+
+
+@contextmanager
+def trail_faults() -> Iterator[None]:
+    """Raise DeliveryError where the disk would go on saying of a mail that it has not left."""
+    try:
+        yield
+    except OSError as error:
+        message = f"The spool cannot be used: {reason(error)}."
+        raise DeliveryError(message, code="folder_unavailable", retryable=True) from error
 
 
 def sentence(error: SchedulerError) -> str:

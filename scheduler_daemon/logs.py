@@ -33,6 +33,7 @@ EVENTS = {
     "check_failed": "Error checking for scheduled reports: {error}",
     "run_finished": "Report {name} of {shop}: {status}{why}",
     "run_retry": "Report {name} of {shop} is tried again at {at}: {error}",
+    "delivery_recalled": "A delivery of {shop} whose process was lost is {state}: its trail in the spool says so",
     "run_adopted": "Report {run} of {shop} was taken back from a lost process: {status}",
     "schedule_refused": "Schedule {name} of {shop} cannot be read: {error}",
     "schedule_note": "Schedule {name} of {shop}: {note}",

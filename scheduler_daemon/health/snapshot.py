@@ -5,10 +5,10 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..lib import boot
 from ..lib.clock import iso
 from ..model import Pause
 from ..threads import Hold
@@ -111,8 +111,5 @@ def _running(hold: Hold) -> dict[str, Any]:
 
 
 def boot_id() -> str:
-    """Return the kernel's boot id; empty where a sandbox hides it."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip().replace("-", "")
-    except OSError:
-        return os.environ.get("SCHEDULER_BOOT_ID", "")
+    """Return the kernel's boot id; where a sandbox hides it, what the environment says, or nothing."""
+    return boot.boot_id() or os.environ.get("SCHEDULER_BOOT_ID", "")

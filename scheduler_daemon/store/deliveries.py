@@ -27,6 +27,10 @@ UPDATE {ours}scheduler_delivery SET state = ?, receipt = ?, error_code = ?, erro
   attempts = attempts + 1, updated_at = {now}
 WHERE id = ? AND state IN ('pending', 'sending')"""
 
+RECALL = """
+UPDATE {ours}scheduler_delivery SET state = ?, receipt = ?, error_code = NULL, error = NULL, updated_at = {now}
+WHERE id = ? AND state = 'unknown'"""
+
 
 class Deliveries:
     """What a holder may write about the deliveries of its run."""
@@ -35,6 +39,7 @@ class Deliveries:
         self.engine = engine
         self.leases = leases
         self._begin_text, self._end_text = engine.text(BEGIN), engine.text(END)
+        self._recall_text = engine.text(RECALL)
         self._give_up_text = engine.text(CLOSE_PENDING)
 
     def begin(self, lease: Lease, delivery: Delivery) -> None:
@@ -53,9 +58,12 @@ class Deliveries:
     ) -> None:
         """Commit how the sending of *delivery* ended; raise LeaseLost where a new holder has judged it."""
         code, sentence = error if error else (None, None)
-        facts = None if receipt is None else json.dumps(dict(receipt.facts), ensure_ascii=False)
         wait = 0 if not_before is None else to_ms(not_before)
-        self._write(lease, delivery, self._end_text, (state.value, facts, code, sentence, wait, delivery.id))
+        self._write(lease, delivery, self._end_text, (state.value, _facts(receipt), code, sentence, wait, delivery.id))
+
+    def recall(self, lease: Lease, delivery: Delivery, state: DeliveryState, receipt: Receipt | None) -> None:
+        """Commit what became of an `unknown` *delivery* after all: `delivered`, or `pending` again; raise LeaseLost."""
+        self._write(lease, delivery, self._recall_text, (state.value, _facts(receipt), delivery.id))
 
     def give_up(self, lease: Lease, run_id: str, error: tuple[str, str]) -> None:
         """Commit that what is still `pending` of a run is not sent, and why; raise LeaseLost."""
@@ -72,3 +80,7 @@ class Deliveries:
                 raise LeaseLost(f"Delivery {delivery.id} is no longer ours.")
 
         self.engine.together(steps)
+
+
+def _facts(receipt: Receipt | None) -> str | None:
+    return None if receipt is None else json.dumps(dict(receipt.facts), ensure_ascii=False)

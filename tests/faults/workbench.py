@@ -47,6 +47,8 @@ POINTS = (
     Point("rendered", "perform.py", "= self.preparer.make(", before=False),
     Point("published", "perform.py", "= self.deliverer.deliver("),
     Point("sending", "deliver.py", "self.store.deliveries.begin(", before=False),
+    Point("going", "deliver.py", "left.going()", before=False),
+    Point("taken", "deliver.py", "left.taken(receipt)"),
     Point("sent", "deliver.py", "self._delivered(row, receipt, hold)"),
     Point("delivered", "deliver.py", "self._delivered(row, receipt, hold)", before=False),
     Point("judged", "perform.py", "= self.deliverer.deliver(", before=False),

@@ -21,7 +21,7 @@ FLOORS = (
     ("lib",),
     ("model", "errors"),
     ("when", "condition", "retry", "tablefile", "priority", "verdict"),
-    ("shopify", "simulator", "systemd", "logs", "config_light", "renderers", "channels", "spool", "threads"),
+    ("shopify", "simulator", "systemd", "logs", "config_light", "renderers", "channels", "spool", "threads", "trail"),
     ("store", "sources"),
     ("config",),
     ("access", "notices", "health"),
