@@ -133,10 +133,11 @@ class App(threading.Thread):
             *(True, stamp),
         )
         marks = ", ".join("?" * len(values))
-        self.sql.ask(f'INSERT INTO "ReportSchedule" ({columns}, "isActive", "updatedAt") VALUES ({marks})', values)
         options = f'{{{channels}"catch_up": "{made.catch_up}", "period": "yesterday"}}'
         ours = "INSERT INTO {s}scheduler_schedule (schedule_id, options) VALUES (?, ?)"
         self.sql.ask(ours, (made.id, options))
+        # Last: a daemon that sees it writes a row of ours for it where there is none.
+        self.sql.ask(f'INSERT INTO "ReportSchedule" ({columns}, "isActive", "updatedAt") VALUES ({marks})', values)
 
     # Writing --------------------------------------------------------------------------------------------------------
 
