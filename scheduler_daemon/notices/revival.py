@@ -11,8 +11,8 @@ from ..shopify.check import check_shop
 from ..store import Store
 from .trouble import TOKEN_CODES
 
-#: A closed shop is asked for again after this.
-PROBE = timedelta(hours=1)
+#: A closed shop is asked for again after this, each time after twice as long, up to the second: it may have been a blip.
+FIRST_PROBE, PROBE = timedelta(minutes=5), timedelta(hours=1)
 #: Shops asked in one round at most.
 MOST = 20
 
@@ -23,7 +23,8 @@ class Revival:
 
     store: Store
     access: ShopAccess
-    _asked: dict[str, datetime] = field(default_factory=dict)
+    #: When each shop was asked last, and how long it is left alone since.
+    _asked: dict[str, tuple[datetime, timedelta]] = field(default_factory=dict)
 
     def look(self, now: datetime) -> int:
         """Resume what works again; return the number of shops."""
@@ -36,16 +37,17 @@ class Revival:
                 asked += 1
                 if not self._is_open(shop, now):
                     continue
+            self._asked.pop(shop, None)
             if self.store.shops.resume(shop):
                 say("shop_revived", shop=shop)
                 revived += 1
         return revived
 
     def _is_time(self, shop: str, now: datetime) -> bool:
-        last = self._asked.get(shop)
-        if last is not None and abs(now - last) < PROBE:
+        last, rest = self._asked.get(shop, (None, FIRST_PROBE / 2))
+        if last is not None and abs(now - last) < rest:
             return False
-        self._asked[shop] = now
+        self._asked[shop] = now, min(2 * rest, PROBE)
         return True
 
     def _is_open(self, shop: str, now: datetime) -> bool:

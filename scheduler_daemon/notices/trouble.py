@@ -12,10 +12,12 @@ def trouble_of(run: Run, outcome: Outcome, *, known: bool) -> Trouble | None:
     """
     Return what follows from *outcome*, or None where nothing does; *known* says that trouble of its schedule is open.
 
-    A person who started a run by hand sees how it ended; what it says of the whole shop is told all the same.
+    A person who started a run by hand sees how it ended; what it says of the whole shop is told all the same: a closed
+    shop pauses at once, even where the run itself waits for another try (HTTP 402 can be a blip, and then the shop goes
+    on by itself within minutes).
     """
     if not outcome.status.final:
-        return None
+        return _of_attempt(outcome)
     if outcome.status is RunStatus.SUCCEEDED:
         return Trouble(recovered=True) if known and not run.is_test else None
     if outcome.status is RunStatus.SKIPPED and outcome.reason != SkipReason.NO_SESSION.value:
@@ -34,3 +36,12 @@ def trouble_of(run: Run, outcome: Outcome, *, known: bool) -> Trouble | None:
         closes_shop=closes,
         told=told,
     )
+
+
+def _of_attempt(outcome: Outcome) -> Trouble | None:
+    """Return what follows from an attempt after which the run waits."""
+    code = outcome.error_code or ""
+    if code not in SHOP_CODES:
+        return None
+    sentence = outcome.error or code
+    return Trouble(recovered=False, code=code, sentence=sentence, permanent=False, closes_shop=True, told=False)

@@ -386,7 +386,9 @@ def test_shops_that_refuse_are_told_with_a_way_out_and_the_good_one_has_its_repo
         make_schedule(store, shop="unknown.myshopify.com", name="no session")
         make_schedule(store, name="good")
         done = place.run("check-once", "--json")
+        paused = {shop.partition(".")[0]: by.partition(":")[0] for shop, by in store.shops.paused_by_us()}
     runs = {run["report"]: run for run in json.loads(done.stdout)["data"]}
+    assert paused == {name: code for name, (_, _, code, _) in REFUSING.items() if code != "scope_missing"}
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert runs["good"]["status"] == "succeeded"

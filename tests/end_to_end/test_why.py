@@ -350,12 +350,12 @@ def test_queued(desk: Desk, store: Store) -> None:
 def test_waits_for_a_retry(desk: Desk, store: Store, shop: SimShop) -> None:
     made = tokyo(store)
     desk.set(retry__base="10m")
-    shop.state = "frozen"
+    shop.script([{"fault": "500"}])
     assert desk.type("check-once").code == 1
     (run,) = store.history.latest()
     with daemon(desk):
         said = why(desk, made)["retrying"]
-    assert "attempt 1 failed (shop_frozen), next try " in said["text"]
+    assert "attempt 1 failed (shop_unavailable), next try " in said["text"]
     assert f"{run.not_before + timedelta(hours=9):%H:%M} JST (in " in said["text"]
     assert "it has 5 in all" in said["text"]
     assert "then it goes on by itself" in said["text"]
