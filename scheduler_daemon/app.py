@@ -115,7 +115,7 @@ def priority_rules(config: Config) -> Rules:
 
 def build(config: Config, store: Store, wake: Callable[[], None], *, remember: bool = True) -> App:
     """
-    Put the parts together; *wake* is called when a shop's thread is done.
+    Put the parts together; *wake* is called when a shop's thread is done, and when there is trouble to tell.
 
     With *remember* the performer keeps the ids of the runs that ended, for a command that waits for them.
     """
@@ -126,7 +126,12 @@ def build(config: Config, store: Store, wake: Callable[[], None], *, remember: b
     tell_of(store, config)
     notifier = Notifier(config, store, mode)
     performer = Performer(config, store, preparer, Deliverer(config, store, preparer.spool, policy, mode), policy)
-    performer.tell_owners = notifier.wake
+
+    def tell_of_trouble() -> None:
+        notifier.wake()
+        wake()  # the loop shows it at once, not when the shop is done
+
+    performer.tell_owners = tell_of_trouble
     if not remember:
         performer.ended = deque(maxlen=0)
     threads = ShopThreads(config.daemon.workers, performer.work, wake)

@@ -134,14 +134,14 @@ class Daemon:
         self.tick.last_error = None
         self.tick.last_good_at = utc_now()
         self._last_good = monotonic()
-        self._signs.dirty = True
+        self._signs.changed()
 
     def _unwell(self, error: SchedulerError) -> None:
         if self.tick.last_error is None or self.tick.last_error["message"] != error.message:
             say("check_failed", "error", error=error.message, code=error.code)
         at = iso(utc_now())
         self.tick.last_error = {"code": error.code, "message": error.message, "hint": error.hint, "at": at}
-        self._signs.dirty = True
+        self._signs.changed()
         self.app.store.close()
 
     def _guard(self) -> None:
@@ -192,6 +192,7 @@ class Daemon:
         if due is not None and due <= now:
             # A report is due at this very moment: it starts before anything else is asked.
             if planner.queue_due(now).queued:
+                self._signs.changed()
                 self._start_shops()
             due = None
         if planner.set_cursors(now) or due is None:
@@ -202,14 +203,16 @@ class Daemon:
         if self.app.mode == "hold" or self._pause is not None:
             return  # what waits for a retry is not sent either
         started, self.app.performer.others_wait = fill_slots(self.app.store, self.app.threads)
-        self._signs.dirty |= started > 0
+        if started:
+            self._signs.changed()
 
     def _look_for_pause(self) -> None:
         """Look whether everything is paused, once a turn; what is at work finishes, and nothing more is begun."""
         if self.app.mode == "hold":
             return
         before, self._pause = self._pause, self.app.store.pauses.current(utc_now())
-        self._signs.dirty |= before != self._pause
+        if before != self._pause:
+            self._signs.changed()
         self.app.performer.paused = self._pause is not None
 
     def _watch_clock(self) -> None:
@@ -230,7 +233,7 @@ class Daemon:
     def _sleep(self, seconds: float) -> None:
         came = self.wakeup.sleep(seconds)
         if came is not None:
-            self._signs.dirty = True
+            self._signs.changed()
             for number in came:
                 self._take_signal(number)
 

@@ -46,7 +46,12 @@ def judge_node(node: "Node", now: datetime, max_age: timedelta) -> Verdict:
         said = f"Its last good check was {say_length(now - (seen - skew))} ago."
         return Verdict(2, (said,), f"See its log on {node.host}; start it anew.", node.snapshot)
     # The snapshot is as old as the check that wrote it: only what it says of problems counts here.
-    fresh = {**node.snapshot, "mode": "daemon", "tick": {"last_good_at": now.isoformat()}}
+    fresh = {
+        **node.snapshot,
+        "mode": "daemon",
+        "written_at": now.isoformat(),
+        "tick": {"last_good_at": now.isoformat()},
+    }
     return judge(fresh, now, max_age, locked=True)
 
 

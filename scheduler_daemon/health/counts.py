@@ -54,6 +54,8 @@ class Counts:
     unwell: str = ""
     #: Whether they were taken anew since somebody looked.
     fresh: bool = False
+    #: Whether something happened since they were taken that changes them: they are taken anew as soon as `SHARE` lets.
+    stale: bool = False
     _again: float = 0.0
     #: Ids of schedules that had no next moment, though their rule has one, when last looked at.
     _cursorless: set[str] = field(default_factory=set)
@@ -86,6 +88,7 @@ class Counts:
     def take(self, now: datetime, asked: Asked) -> None:
         """Take them now; never raises a StoreError."""
         started = monotonic()
+        self.stale = False  # before anything is read: what happens from here on sets it again
         try:
             self._take(now, asked)
             self.unwell = ""

@@ -15,10 +15,8 @@ from ..store import Store
 from ..systemd import notify, watchdog_seconds
 from ..threads import Hold
 from .snapshot import Observer, Tick, boot_id
-from .statefile import StateFile
+from .statefile import WRITE_EVERY, StateFile
 
-#: The state file is written at least this often, in seconds.
-WRITE_EVERY = 10.0
 #: Seconds that it waits for new numbers at most.
 LATEST = 2.0
 #: A daemon that showed no life for so long is gone for good.
@@ -41,10 +39,16 @@ class LifeSigns:
     _fed: float = 0.0
     _trouble: str = ""
 
+    def changed(self) -> None:
+        """Say that something happened which neither the state file nor the counts in it show yet."""
+        self.dirty = self.observer.counts.stale = True
+
     def show(self, tick: Tick, holds: Sequence[Hold], *, force: bool = False) -> None:
         """Write the state file where it is time, and feed the watchdog; a disk that is full is told, once."""
         self._feed_watchdog()
         since, counts = monotonic() - self._written, self.observer.counts
+        if counts.stale and not force:
+            counts.take_soon(tick.asked)
         if not force and since < (WRITE_SOON if self.dirty or counts.fresh else WRITE_EVERY):
             return
         now = utc_now()

@@ -14,6 +14,11 @@ from ..lib.files import owner_for_root, sweep_temporary, write_atomically
 from ..lib.words import say_length
 
 WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
+#: A living daemon writes the state file at least this often, in seconds.
+WRITE_EVERY = 10.0
+#: A state file that is older although its daemon lives says nothing of now: three times it could not be written.
+SILENT = timedelta(seconds=3 * WRITE_EVERY)
+SILENT_HINT = "See the room and the rights of its folder: scheduler doctor; and its log: journalctl -u scheduler"
 
 
 class StateFile:
@@ -111,7 +116,12 @@ class Verdict:
 
 
 def judge(state: Mapping[str, Any], now: datetime, max_age: timedelta, *, locked: bool) -> Verdict:
-    """Judge a state file by the age of its last good check, not by the existence of a process."""
+    """
+    Judge a state file by the age of its last good check, not by the existence of a process.
+
+    A daemon that lives but no longer writes it (a full disk, a folder that became read-only, a loop that hangs) is
+    degraded: what the file says of the reports is old.
+    """
     tick = state.get("tick") or {}
     last = _moment(tick.get("last_good_at"))
     once = state.get("mode") == "once"
@@ -130,6 +140,8 @@ def judge(state: Mapping[str, Any], now: datetime, max_age: timedelta, *, locked
     problems = state.get("problems") or []
     reasons = tuple(str(item["message"]) for item in problems)
     step = str(problems[0].get("hint") or "") if problems else ""
+    if silent := silence(state, now):
+        return Verdict(1, (silent, *reasons), SILENT_HINT, state)
     if reasons:
         return Verdict(1, reasons, step or "See: scheduler history list", state)
     return Verdict(0, (), "", state)
@@ -148,6 +160,16 @@ def _how_old(age: timedelta | None) -> str:
     if age < timedelta(0):
         return f"The last good check lies {say_length(age)} in the future: a clock was set."
     return f"The last good check was {say_length(age)} ago."
+
+
+def silence(state: Mapping[str, Any], now: datetime) -> str:
+    """Return the sentence that a living daemon no longer writes its state file; empty where it does."""
+    written = _moment(state.get("written_at"))
+    if state.get("mode") == "once" or written is None or abs(now - written) <= SILENT:
+        return ""
+    age = now - written
+    said = f"{say_length(age)} ago" if age > timedelta(0) else f"{say_length(age)} in the future, a clock was set"
+    return f"The daemon lives, but last wrote its state file {said}: what it says is old."
 
 
 def _down(state: Mapping[str, Any], reason: str, step: str) -> Verdict:

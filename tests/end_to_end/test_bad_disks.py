@@ -154,8 +154,13 @@ def test_a_state_file_that_cannot_be_written_is_told_once_and_the_old_one_stands
             wait_for(lambda made=made: any(r.schedule_id == made.id and r.status.final for r in store.history.latest()))
             wait_for(lambda word=word: word in place.log())
             assert path.read_text() == old
+            wait_for(lambda: place.run("status").returncode == 1, 60)
+            shown = place.run("status").stdout
+            assert shown.startswith("SCHEDULER WARNING - The daemon lives, but last wrote its state file ")
+            assert "scheduler doctor" in shown
             repair()
             wait_for(lambda old=old: path.read_text() != old)
+            assert place.run("status").returncode == 0
         assert [run.status for run in store.history.latest()] == [RunStatus.SUCCEEDED] * 2
         assert process.poll() is None
     told = [json.loads(line) for line in place.log().splitlines() if "state_unwritable" in line]

@@ -266,6 +266,8 @@ def test_a_daemon_that_checks_daily_is_stale_only_when_its_loop_hangs(place: Pla
     tomorrow = datetime.fromisoformat(state["tick"]["next_at"])
     for later, written, code in (
         (last + timedelta(minutes=20), timedelta(seconds=10), 0),
+        (last + timedelta(minutes=20), timedelta(seconds=31), 1),
+        (last + timedelta(minutes=20), timedelta(seconds=-31), 1),
         (last + timedelta(minutes=20), timedelta(minutes=16), 2),
         (tomorrow + timedelta(minutes=16), timedelta(seconds=10), 2),
         (last - timedelta(minutes=16), timedelta(minutes=-16), 2),

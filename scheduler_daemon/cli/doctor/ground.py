@@ -13,7 +13,7 @@ from ... import __version__
 from ...config import load_config
 from ...config_light import MACHINE, PREFIX, config_home, find_config_file, is_there
 from ...errors import ConfigError, SchedulerError
-from ...health.statefile import StateFile, judge
+from ...health.statefile import SILENT_HINT, StateFile, judge, silence
 from ...lib.clock import utc_now
 from ...lib.words import say_length
 from ...lib.zones import zone_data
@@ -158,7 +158,8 @@ def check_daemon(patient: Patient) -> Iterator[Finding]:
         hint = error.hint or "Run this as the daemon's user, or see its log: journalctl -u scheduler"
         yield Finding(WARNING if never else PROBLEM, "daemon", error.message.rstrip("."), hint)
         return
-    verdict = judge(state, utc_now(), config.state.max_age, locked=file.is_locked())
+    now = utc_now()
+    verdict = judge(state, now, config.state.max_age, locked=file.is_locked())
     who = "check-once" if state.get("mode") == "once" else f"pid {state.get('pid')}, version {state.get('version')}"
     if verdict.code == 2:
         stopped = state.get("isRunning") is False and state.get("mode") == "daemon"
@@ -166,6 +167,8 @@ def check_daemon(patient: Patient) -> Iterator[Finding]:
         yield Finding(PROBLEM, "daemon", text, verdict.next_step.rstrip("."))
         return
     yield Finding(OK, "daemon", f"{who}, last good check {_ago(state)}, delivery {state.get('delivery_mode')}")
+    if silent := silence(state, now):
+        yield Finding(WARNING, "daemon", silent.rstrip("."), SILENT_HINT)
     for item in state.get("problems") or ():
         yield Finding(
             WARNING, "daemon", f"it says: {item['message'].rstrip('.')}", item.get("hint") or "", item["code"]
