@@ -8,7 +8,7 @@ sleeps to the moment itself. Signal handlers and threads only end its sleep; all
 import os
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -124,7 +124,9 @@ class Daemon:
             say("shop_busy", shop=shop)
         self._look_for_pause()
         self._start_shops()
-        self._signs.note_node(self.tick, self.app.mode, self.app.threads.holds())
+        # Where this can be written the check is a good one, and others on the database are to know it now.
+        good = replace(self.tick, last_good_at=utc_now(), last_error=None)
+        self._signs.note_node(good, self.app.mode, self.app.threads.holds())
         self.app.retention.start(now)
         return True
 

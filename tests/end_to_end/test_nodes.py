@@ -20,6 +20,7 @@ def test_every_daemon_on_the_database_is_judged_from_anywhere(place: Place) -> N
     done = place.run("status", "--database", "--json", SCHEDULER_STATE__FILE="/nowhere/state.json")
     (only,) = json.loads(done.stdout)["data"]
     assert (done.returncode, only["pid"], only["status"]) == (0, first.pid, "OK")
+    assert only["last_good_at"] is not None, "the first good check counts, not only the second"
     place.environ["SCHEDULER_STATE__FILE"] = str(place.root / "other.json")
     second = place.start("other.log")
     wait_for(lambda: len(json.loads(place.run("status", "--database", "--json").stdout)["data"]) == 2)
