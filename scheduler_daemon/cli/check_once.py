@@ -25,6 +25,7 @@ from ..tick import Only, start_shops
 from .asking import announce, find_report, known_shop
 from .context import Context
 from .dry_run import dry_run as say_dry_run
+from .dry_run import say_held
 from .groups import example
 from .moments import say_moment, zone_or_utc
 from .output import echo_json, plain
@@ -114,7 +115,9 @@ def _check(app: App, wake: threading.Event, only: Only, as_json: bool, seconds: 
     unreadable = [item for item in found.unreadable if only[0] in ("", item.shop) and only[1] in ("", item.id)]
     code = _code(runs, bool(unreadable), done)
     _print(app, runs, held, unreadable, as_json, code)
-    if pause is not None and not as_json:
+    if app.mode == "hold" and not as_json:
+        say_held(app, only, now)
+    elif pause is not None and not as_json:
         click.echo(f"{paused(pause)} Nothing was started. Next: scheduler resume")
     if found.behind and not as_json:
         click.echo(f"{plural(found.behind, 'report')} missed more than one check takes in; the next check goes on.")
@@ -222,7 +225,8 @@ def _print(
     if code == 4:
         click.echo("The time is over; what was not done goes back to the queue.", err=True)
     sys.stdout.flush()
-    _next(app.store)
+    if app.mode != "hold":
+        _next(app.store)
 
 
 def _refused(seen: SeenSchedule) -> dict[str, str]:

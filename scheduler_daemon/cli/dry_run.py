@@ -22,6 +22,8 @@ from .pause import paused
 
 #: Schedules and waiting runs that are shown; more are counted.
 MOST = 1000
+#: Of what is due while delivery is on hold, so many are shown: on the app's database that may be everything.
+MOST_HELD = 20
 
 
 @dataclass(slots=True)
@@ -65,6 +67,17 @@ def dry_run(app: App, only: Only, as_json: bool) -> int:
     if len(due) == MOST:
         click.echo(f"Only the first {MOST:,} are shown: limit it with --shop or --report")
     return 0
+
+
+def say_held(app: App, only: Only, now: datetime) -> None:
+    """Say what is due while delivery is on hold, that none of it was sent, and what to do."""
+    seen = app.store.queueing.due(now, MOST, only=only)
+    pauses = app.store.pauses.all()
+    _show([_look(app, item, now, pauses) for item in seen[:MOST_HELD]], (), now)
+    if len(seen) > MOST_HELD:
+        click.echo(f"and {len(seen) - MOST_HELD:,} more, see: scheduler check-once --dry-run")
+    count = plural(len(seen), "report") + (" or more" if len(seen) >= MOST else "")
+    click.echo(f"Delivery is on hold: {count if seen else 'nothing is'} due, nothing was sent. Next: scheduler go-live")
 
 
 def _but(app: App, pause: Pause | None) -> str:

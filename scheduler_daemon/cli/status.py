@@ -98,6 +98,8 @@ def _screen(verdict: Verdict, now: datetime) -> None:
         click.echo(f"also     {plain(reason)}")
     if counts.get("retrying"):
         click.echo(f"waiting  {plural(int(counts['retrying']), 'report')} for a retry")
+    if foreign := int(counts.get("foreign", 0)):
+        click.echo(f"foreign  {plural(foreign, 'schedule')} of other types, left alone")
     click.echo(f"database {short(str(state.get('database')))}")
     step = verdict.next_step or 'keep it running with systemd: README, "Operations"'
     click.echo(step if re.match(r"(Next|See|Run|Start it): ", step) else f"Next: {step}")

@@ -32,6 +32,34 @@ def test_names_are_told_in_any_locale_and_steer_no_terminal(locale: str, desk: D
     assert desk.spawn("check-once", **environ).code == 0
 
 
+def test_check_once_on_hold_says_what_is_due_that_nothing_was_sent_and_what_to_do(desk: Desk) -> None:
+    with desk.store() as store:
+        store.remember_mode("hold")
+        nothing = desk.type("check-once")
+        assert nothing.out.splitlines()[-1].startswith("Delivery is on hold: nothing is due, nothing was sent.")
+        for number in range(22):
+            make_schedule(store, name=f"Report {number}")
+        held = desk.type("check-once")
+        assert (held.code, store.history.latest()) == (0, [])
+    lines = held.out.splitlines()
+    assert sum("  Report " in line for line in lines) == 20
+    assert lines[-2] == "and 2 more, see: scheduler check-once --dry-run"
+    assert lines[-1] == "Delivery is on hold: 22 reports due, nothing was sent. Next: scheduler go-live"
+    assert desk.type("check-once", "--json").data == []
+
+
+def test_status_names_schedules_of_types_that_are_not_ours(desk: Desk) -> None:
+    with desk.store() as store:
+        make_schedule(store)
+        assert desk.type("check-once").code == 0
+        assert "foreign" not in desk.type("status").out
+        for _ in range(3):
+            row, made = store.engine.tables.report_schedule, make_schedule(store)
+            store.engine.change(row.update(report_type="theirs").where(row.id == made.id))
+        assert desk.type("check-once").code == 0
+    assert "foreign  3 schedules of other types, left alone" in desk.type("status").out.splitlines()
+
+
 # What ran -----------------------------------------------------------------------------------------------------------
 
 
