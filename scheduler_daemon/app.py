@@ -69,9 +69,9 @@ class App:
         self.performer.policy = self.performer.deliverer.policy = retry_policy(self.config)
         self.planner.rules = priority_rules(self.config)
         tell_of(self.store, self.config)
-        say("config_reloaded", changed=f": {', '.join(changed)}" if changed else "")
+        say("config_reloaded", changed=list(changed))
         if fixed:
-            say("config_needs_restart", "warning", options=", ".join(fixed))
+            say("config_needs_restart", "warning", options=list(fixed))
 
     def close(self) -> None:
         """Let go of threads and connections."""

@@ -13,7 +13,6 @@ from .deliver import DEFECT, Deliverer, sentence
 from .errors import LeaseLost, RunError, SchedulerError, SessionError, StoreError, Throttled, UsageError
 from .judging import Judge, Unmet
 from .lib.clock import monotonic, utc_now
-from .lib.words import plural
 from .logs import say, say_defect
 from .model import Entry, Outcome, ReportFile, Run, RunStatus, SkipReason, Trigger
 from .notices.trouble import trouble_of
@@ -103,7 +102,7 @@ class Performer:
         if run is not None:
             turn.troubled = self.store.troubles.of_shop(run.shop)
             waiting = self.store.history.waiting(run.shop, utc_now())
-            say("shop_started", shop=run.shop, reports=plural(waiting + 1, "report"))
+            say("shop_started", shop=run.shop, reports=waiting + 1)
         while run is not None:
             outcome = self._perform(run, hold)
             turn.count += 1
@@ -136,9 +135,7 @@ class Performer:
         else:
             hold.keep_trying(partial(corridor.leave, lease, turn.finished))
         if turn.count:
-            tally = turn.tally
-            others = f", {tally['skipped']} skipped" if tally["skipped"] else ""
-            say("shop_finished", shop=lease.shop, succeeded=tally["succeeded"], failed=tally["failed"], others=others)
+            say("shop_finished", "info", shop=lease.shop, **turn.tally)
         return passed
 
     def _may_begin(self, hold: Hold) -> bool:
@@ -262,16 +259,15 @@ class Performer:
     def _tell(self, run: Run, outcome: Outcome, tally: dict[str, int]) -> None:
         name = {"name": run.name, "shop": run.shop, "run": run.id, "schedule": run.schedule_id}
         if not outcome.status.final:
-            at = _clock(outcome.not_before)
-            say("run_retry", "warning", **name, at=at, error=outcome.error or "", code=outcome.error_code)
+            told = {"error": outcome.error, "code": outcome.error_code}
+            say("run_retry", "warning", **name, at=outcome.not_before, **told)
             tally["failed"] += 1
             return
         key = "succeeded" if outcome.status is RunStatus.SUCCEEDED else "failed"
         tally["skipped" if outcome.status is RunStatus.SKIPPED else key] += 1
-        why = f" ({outcome.error})" if outcome.error else ""
         level = "info" if outcome.status is RunStatus.SUCCEEDED else "warning"
-        facts = {"status": outcome.status.value, "why": why, "code": outcome.error_code, **dict(outcome.timings)}
-        say("run_finished", level, **name, **facts, rows=outcome.record_count)
+        facts = {"status": outcome.status.value, "error": outcome.error, "code": outcome.error_code}
+        say("run_finished", level, **name, **facts, **outcome.timings, rows=outcome.record_count)
 
 
 @dataclass(slots=True)
@@ -293,7 +289,3 @@ class _Turn:
 def interrupted(error: Stopped) -> Outcome:
     """Return the outcome of an attempt that a stop ended: the run waits again, and the attempt does not count."""
     return Outcome(RunStatus.QUEUED, error_code=error.code, error=error.message, not_before=utc_now(), counts=False)
-
-
-def _clock(moment: datetime | None) -> str:
-    return f"{moment:%H:%M:%S} UTC" if moment else ""

@@ -5,9 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from .errors import StoreError
-from .health.problems import until
 from .lib.clock import utc_now
-from .lib.words import plural, redact
+from .lib.words import redact
 from .lib.zones import zone_data
 from .logs import say
 from .model import CatchUp, Overlap, Pause, Plan, Schedule, SkipReason
@@ -43,6 +42,8 @@ class Found:
     due: int = 0
     #: Runs that were queued.
     queued: int = 0
+    #: Schedules that were due and cannot be read or planned.
+    refused: int = 0
     #: Schedules of which more was due than one look takes in; the next one goes on.
     behind: int = 0
     #: Domains of their shops.
@@ -95,6 +96,7 @@ class Planner:
             pauses = self.store.pauses.all()
             plans = [(item, plan) for item in fresh if (plan := self._plan(item, now, found, pauses)) is not None]
             found.queued += self._queue(plans, now, found)
+            found.refused += sum(item.id in self.aside for item in fresh)
             found.shops |= {item.shop for item, plan in plans if plan.to_run and item.id not in self.aside}
             behind |= {item.id for item, plan in plans if _goes_on(plan, now) and item.id not in self.aside}
             found.behind = len(behind)
@@ -239,8 +241,7 @@ class Planner:
                 break
             behind = part[-1].id
         self.store.notebook.remember(ZONE_DATA, f"{before} {behind}".strip())
-        said = {"version": version, "before": before, "moved": moved, "looked_at": plural(looked_at, "schedule")}
-        say("zone_data_changed", "warning", **said)
+        say("zone_data_changed", "warning", version=version, before=before, moved=moved, looked_at=looked_at)
         return moved
 
 
@@ -278,12 +279,12 @@ def fill_slots(store: Store, threads: ShopThreads) -> tuple[int, bool]:
 def tell(found: Found, mode: str, pause: Pause | None = None) -> None:
     """Log what a check found, in the words of the old service."""
     if pause is not None and mode != "hold":
-        why = f" ({pause.note})" if pause.note else ""
-        say("all_paused", "warning", until=until(pause), why=why, due=found.due)
+        say("all_paused", "warning", until=pause.until, note=pause.note, due=found.due)
     elif mode == "hold":
         say("delivery_held", "warning", due=found.due)
     elif found.due:
-        say("check_found", reports=plural(found.due, "report"), due=found.due)
-        say("check_grouped", shops=plural(len(found.shops), "shop"))
+        say("check_found", due=found.due, unreadable=found.refused)
+        if found.shops:
+            say("check_grouped", shops=len(found.shops))
     else:
         say("check_idle")

@@ -9,7 +9,6 @@ from ..channels.email import Email
 from ..config import Config
 from ..errors import DeliveryError, StoreError
 from ..lib.clock import monotonic
-from ..lib.words import plural
 from ..logs import say, say_defect
 from ..model import Notice
 from ..store import Store
@@ -89,8 +88,8 @@ class Notifier:
             self.store.notices.put_back(ids, LONGEST)
             raise
         self.store.notices.told(ids)
-        what = plural(len(ids), "notice")
-        say("notices_told", recipient=address or "the command", notices=what, seconds=round(monotonic() - started, 2))
+        took = round(monotonic() - started, 2)
+        say("notices_told", recipient=address or "the command", notices=len(ids), seconds=took)
         return len(ids)
 
     def _address(self, group: Waiting) -> str:
@@ -123,15 +122,8 @@ class Notifier:
         self.store.notices.give_up(old)
         self.store.notices.put_back(again, min(LONGEST, timedelta(minutes=1) * 2 ** min(tries - 1, 10)))
         if error.code != "notices_unset":  # which `status` says all the time
-            what = plural(len(notices), "notice")
-            say(
-                "notices_failed",
-                "warning",
-                recipient=group.recipient,
-                notices=what,
-                error=error.message,
-                code=error.code,
-            )
+            told = {"recipient": group.recipient, "notices": len(notices)}
+            say("notices_failed", "warning", **told, error=error.message, code=error.code)
 
 
 def muted_until(store: Store) -> datetime | None:

@@ -175,6 +175,9 @@ def test_check_once_names_each_time_what_cannot_be_read_and_what_to_do(place: Pl
         for _ in range(2):
             done = place.run("check-once")
             assert done.returncode == 1
+            events = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+            (found,) = [item for item in events if item["event"] in ("check_found", "check_idle")]
+            assert found.get("unreadable") == 1, "one of those that are due; the other has no moment at all"
             for schedule_id, name in bad.items():
                 assert f"{name} of {SHOP} cannot be read: " in done.stdout
                 assert f"scheduler reports why {schedule_id}" in done.stdout

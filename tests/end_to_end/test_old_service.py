@@ -145,7 +145,7 @@ def test_group_reports_by_shop(place: Place) -> None:
         # The reports of one shop are made one after the other.
         assert first.finished_at <= second.started_at
     grouped = [json.loads(line) for line in done.stderr.splitlines() if "check_grouped" in line]
-    assert [line["shops"] for line in grouped] == ["2 shops"]
+    assert [line["shops"] for line in grouped] == [2]
 
 
 def test_prevent_duplicate_executions(place: Place) -> None:
