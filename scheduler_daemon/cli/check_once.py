@@ -68,22 +68,14 @@ def check_once(context: Context, as_json: bool, dry_run: bool, shop: str, report
 
 
 def read_timeout(text: str) -> float:
-    """Return the seconds of a time limit, infinite where it is empty or 0; raise UsageError naming it."""
-    hint = 'Write a length like "90s" or "10m"; a bare number is seconds.'
+    """Return the seconds of a time limit, infinite where it is empty or ``0s``; raise UsageError naming it."""
     if not text:
         return math.inf
     try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            seconds = parse_length(text).total_seconds()
-        except (ValueError, OverflowError):
-            raise UsageError(f"--timeout {text!r} is no length of time.", hint=hint) from None
-    if seconds < 0:
-        raise UsageError(f"--timeout {text} is negative.", hint=hint)
-    if not math.isfinite(seconds):
-        raise UsageError(f"--timeout {text} is no length of time.", hint=hint)
-    return seconds or math.inf
+        return parse_length(text).total_seconds() or math.inf
+    except (ValueError, OverflowError):
+        hint = 'Write a number with its unit, like "90s" or "10m"; without --timeout it waits until all is done.'
+        raise UsageError(f"--timeout {text!r} is no length of time.", hint=hint) from None
 
 
 def _only(store: Store, shop: str, report: str) -> Only:
