@@ -10,6 +10,7 @@ import click
 from ..app import open_store
 from ..channels.address import parse_address
 from ..channels.email import Options, connect
+from ..channels.smtp import PORTS
 from ..config import load_config
 from ..config.example import example as example_file
 from ..config_light import config_home
@@ -19,7 +20,7 @@ from ..lib.secret import Secret
 from .asking import announce, can_ask
 from .context import Context
 from .groups import example
-from .output import short
+from .output import plain, short
 from .report_forms import ask
 
 #: Hosts to which mail may go in the clear.
@@ -166,7 +167,9 @@ def _address_or_empty(text: str) -> str:
 
 
 def _signed_in(mail: Mail) -> bool:
-    """Sign in and say how that went; no mail is sent."""
+    """Sign in and say how that went; no mail is sent. A server that does not answer keeps us for a minute."""
+    host = f"[{mail.host}]" if ":" in mail.host else mail.host
+    click.echo(f"Trying {plain(host)}:{mail.port or PORTS[mail.security]} …", err=True)
     try:
         connect(mail.options()).quit()
     except DeliveryError as error:

@@ -145,6 +145,7 @@ def test_an_answer_that_is_wrong_is_asked_again(tmp_path: Path) -> None:
         assert "Problem  The mail server 127.0.0.1 does not answer" in shown
         assert "'me' is no mail address" in shown
         assert "OK       connected without encryption." in shown
+        assert shown.index("Trying 127.0.0.1:1 ") < shown.index("Problem  The mail server")
         shown = terminal.type(
             "shops add acme.myshopify.com", ("Access: 1", "3"), ("Access: 1", "2"), ("Token", shop.token)
         )
