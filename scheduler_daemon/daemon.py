@@ -254,14 +254,14 @@ class Daemon:
             self._reload()
 
     def _reload(self) -> None:
+        daemon = self.app.config.daemon
         try:
             self.reload()
+            self._ticker.times = CheckTimes(daemon.check_every, daemon.timezone)
         except SchedulerError as error:
             problems = "; ".join(f"{key}: {text}" for key, text in getattr(error, "problems", ()))
             say("config_refused", "error", error=f"{error.message} {problems}".strip())
             return
-        daemon = self.app.config.daemon
-        self._ticker.times = CheckTimes(daemon.check_every, daemon.timezone)
         self._ticker.arm(self._ticker.times.after(utc_now()))
 
     # Stop -----------------------------------------------------------------------------------------------------------

@@ -12,25 +12,36 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
+from .errors import UsageError
 from .lib.clock import from_ms, to_ms
 from .lib.words import parse_length, say_length
-from .lib.zones import find_zone
+from .lib.zones import find_zone, host_zone
 from .model import Recurrence, RuleKind
 from .when.timetable import first_after
 
 
 class CheckTimes:
-    """The moments at which checks are made: every so long, aligned; or by cron text in a zone."""
+    """
+    The moments at which checks are made: every so long, aligned; or by cron text in a zone, else in the host's.
+
+    Raise UsageError `unknown_zone` where cron text is to be read in the host's zone and TZ names none.
+    """
 
     def __init__(self, text: str, zone_name: str = "") -> None:
         self.text = text
         self.rule: Recurrence | None = None
         self.length = timedelta(minutes=5)
-        self.zone: tzinfo = find_zone(zone_name) if zone_name else (datetime.now().astimezone().tzinfo or UTC)
+        # Asked even where it is not needed: later this process runs on UTC, and a reload may need it.
+        host = host_zone()
+        self.zone: tzinfo = find_zone(zone_name) if zone_name else host.zone
         try:
             self.length = parse_length(text)
         except ValueError:
             self.rule = Recurrence(RuleKind.CRON, cron=text)
+            if host.unknown and not zone_name:
+                message = f"{host.unknown!r} (in the environment's TZ) is no time zone, and check_every is read in it."
+                hint = "Correct TZ, or set daemon.timezone."
+                raise UsageError(message, code="unknown_zone", hint=hint) from None
 
     def after(self, now: datetime) -> datetime:
         """Return the next check's moment after *now*, UTC."""

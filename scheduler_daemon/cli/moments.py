@@ -2,7 +2,9 @@
 
 from datetime import UTC, datetime, tzinfo
 
-from ..lib.zones import find_zone
+import click
+
+from ..lib.zones import find_zone, host_zone
 
 
 def zone_or_utc(*names: str | None) -> tzinfo:
@@ -14,6 +16,14 @@ def zone_or_utc(*names: str | None) -> tzinfo:
             except KeyError:
                 continue
     return UTC
+
+
+def zone_here() -> tzinfo:
+    """Return this machine's zone; a TZ that names none is told on standard error, and UTC taken."""
+    host = host_zone()
+    if host.unknown:
+        click.echo(f"Note: TZ={host.unknown!a} in the environment is no time zone; times are in UTC.", err=True)
+    return host.zone
 
 
 def say_moment(moment: datetime, zone: tzinfo, now: datetime) -> str:

@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 import click
 
@@ -17,7 +17,7 @@ from ..store.row_checks import check_zone
 from ..when.timetable import occurrences, spread, zone_of
 from .asking import opened
 from .context import Context
-from .moments import zone_or_utc
+from .moments import zone_here, zone_or_utc
 from .output import cut, echo_json, fancy, plain, table, width
 from .pause import data as as_data
 from .pause import paused
@@ -72,7 +72,7 @@ def show_calendar(context: Context, zone_name: str, as_json: bool) -> None:
     """Print the calendar of the coming day."""
     if zone_name:
         check_zone(zone_name)
-    zone = zone_or_utc(zone_name) if zone_name else datetime.now().astimezone().tzinfo or UTC
+    zone = zone_or_utc(zone_name) if zone_name else zone_here()
     now = utc_now()
     with opened(context) as store:
         rows = store.schedules.all(limit=1_000_000)

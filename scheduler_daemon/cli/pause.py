@@ -8,7 +8,7 @@ from ..errors import UsageError
 from ..health.problems import say_pause
 from ..lib.clock import iso, utc_now
 from ..lib.words import parse_length, say_length
-from ..lib.zones import find_zone
+from ..lib.zones import find_zone, host_zone
 from ..model import Pause
 from .asking import opened
 from .context import Context
@@ -87,7 +87,11 @@ def _wall_time(text: str, zone_name: str) -> datetime:
     if moment.tzinfo is not None:
         return moment.astimezone(UTC)
     if not zone_name:
-        return moment.astimezone().astimezone(UTC)
+        host = host_zone()
+        if host.unknown:
+            message = f"{host.unknown!r} (in the environment's TZ) is no time zone, and --until {text!r} is read in it."
+            raise UsageError(message, code="unknown_zone", hint="Correct TZ, or name one: --zone Europe/Paris")
+        return moment.replace(tzinfo=host.zone).astimezone(UTC)
     try:
         return moment.replace(tzinfo=find_zone(zone_name)).astimezone(UTC)
     except KeyError:

@@ -126,6 +126,8 @@ def _next(state: Mapping[str, Any]) -> list[str]:
 
 
 def _who(state: Mapping[str, Any], now: datetime) -> str:
+    from .moments import zone_here
+
     tick = state.get("tick") or {}
     last = tick.get("last_good_at")
     ago = say_length(max(timedelta(0), now - datetime.fromisoformat(last))) if last else None
@@ -133,6 +135,6 @@ def _who(state: Mapping[str, Any], now: datetime) -> str:
     if state.get("mode") == "once":
         return f"checked by hand, {good}"
     slots = state.get("slots") or {}
-    started = datetime.fromisoformat(state["started_at"]).astimezone()
+    started = datetime.fromisoformat(state["started_at"]).astimezone(zone_here())
     since = f"{started:%H:%M}" if now - started < timedelta(hours=20) else f"{started:%a %d %b %H:%M}"
     return f"pid {state.get('pid')} since {since}, {good}, {slots.get('free')} of {slots.get('total')} slots free"

@@ -1,10 +1,13 @@
 """Time zones, from the newer of the two sets of zone data at hand."""
 
+import os
+import re
 import zoneinfo
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 #: Where the system's data says its version (tz project: first line of tzdata.zi).
 SYSTEM = ("/usr/share/zoneinfo/tzdata.zi", "/usr/lib/zoneinfo/tzdata.zi", "/etc/zoneinfo/tzdata.zi")
@@ -50,6 +53,55 @@ def zone_names() -> set[str]:
     """Return all IANA names that `find_zone` takes."""
     zone_data()
     return zoneinfo.available_timezones()
+
+
+# This machine's zone ------------------------------------------------------------------------------------------------
+
+LOCALTIME = Path("/etc/localtime")
+#: What TZ may hold besides a name (POSIX.1-2017, 8.3): an abbreviation and how far it is from UTC, "CET-1CEST,…".
+POSIX = re.compile(r"(<[-+\w]{3,}>|[A-Za-z]{3,})[-+]?\d")
+
+
+class Host(NamedTuple):
+    """The zone in which this machine's people live."""
+
+    zone: tzinfo
+    #: What TZ says, where that is no zone: the C library takes UTC in silence.
+    unknown: str = ""
+
+
+@cache
+def host_zone() -> Host:
+    """
+    Return the zone of TZ, else that of /etc/localtime, else UTC; as it was when first asked, whatever TZ says later.
+
+    A zone with its clock changes, not the offset of this moment, save for a TZ that spells its own rule (POSIX).
+    """
+    name = os.environ.get("TZ", "").removeprefix(":")
+    if "TZ" in os.environ:
+        if not name:
+            return Host(UTC)
+        try:
+            return Host(_from_file(Path(name)) if name.startswith("/") else find_zone(name))
+        except (KeyError, ValueError, OSError):
+            known = POSIX.match(name) is not None
+            return Host(datetime.now().astimezone().tzinfo or UTC) if known else Host(UTC, name)
+    try:
+        return Host(_from_file(LOCALTIME))
+    except (ValueError, OSError):
+        return Host(datetime.now().astimezone().tzinfo or UTC)
+
+
+def _from_file(path: Path) -> tzinfo:
+    """Return the zone that a file of zone data holds, by its name where it has one: our data may be newer."""
+    _, inside, name = str(path.resolve()).partition("/zoneinfo/")
+    if inside:
+        try:
+            return find_zone(name)
+        except KeyError:
+            pass
+    with path.open("rb") as file:
+        return zoneinfo.ZoneInfo.from_file(file, key=name or None)
 
 
 # Clock changes ------------------------------------------------------------------------------------------------------

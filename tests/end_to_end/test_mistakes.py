@@ -179,3 +179,16 @@ def test_spoken_recurrences() -> None:
         "once 2026-12-24T08:00": "Once, on 2026-12-24 at 08:00",
     }
     assert {words: sentence(read_words(words)) for words in said} == said
+
+
+def test_a_tz_that_is_no_zone_is_named(desk: Desk) -> None:
+    nonsense = {"TZ": "Nonsense/Zone"}
+    paused = desk.spawn("pause", "--until", "2099-12-24 08:00", **nonsense)
+    assert (paused.code, "'Nonsense/Zone'" in paused.err, "--zone" in paused.err) == (2, True, True)
+    assert desk.spawn("pause", "--until", "2099-12-24 08:00", "--zone", "Europe/Paris", **nonsense).code == 0
+    assert desk.spawn("resume", **nonsense).code == 0
+    calendar = desk.spawn("reports", "next", "--all", **nonsense)
+    assert (calendar.code, calendar.err.count("'Nonsense/Zone'")) == (0, 1)
+    assert "TZ='Nonsense/Zone' is no time zone" in desk.spawn("doctor", "--no-network", **nonsense).out
+    refused = desk.spawn("run", **nonsense, SCHEDULER_DAEMON__CHECK_EVERY="0 9 * * *")
+    assert (refused.code, "daemon.timezone" in refused.err) == (2, True)

@@ -89,3 +89,41 @@ def test_a_configuration_read_again_is_taken_in_place_and_says_what_needs_a_rest
     changed, fixed = config.take(fresh)
     assert (changed, fixed) == (["daemon.drain", "notices"], ["daemon.workers"])
     assert (daemon.drain, daemon.workers, config.notices.to) == (timedelta(seconds=7), 8, "ops@acme.example")
+
+
+def in_zone(zone: str, program: str) -> str:
+    """Run *program* on a host in *zone*; return what it prints."""
+    environ = {**os.environ, "TZ": zone, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", ":America/New_York", "/usr/share/zoneinfo/America/New_York"])
+def test_cron_text_in_the_hosts_zone_follows_its_clock_and_outlasts_the_process_that_runs_on_utc(zone: str) -> None:
+    if zone.startswith("/") and not Path(zone).exists():
+        pytest.skip("this system has no zone data of its own")
+    program = """
+from datetime import UTC, datetime
+from scheduler_daemon.loop_clock import CheckTimes, Ticker
+Ticker(CheckTimes("5m"), lambda: None)  # from here on the process is on UTC; a reload then brings cron text
+times = CheckTimes("0 9 * * *")
+print(*(f"{times.after(datetime(2026, month, 20, tzinfo=UTC)):%H:%M}" for month in (1, 7)))
+"""
+    assert in_zone(zone, program) == "14:00 13:00"
+
+
+def test_a_tz_that_is_no_zone_is_told_where_it_matters_and_a_rule_of_its_own_is_none() -> None:
+    program = """
+from scheduler_daemon.errors import UsageError
+from scheduler_daemon.lib.zones import host_zone
+from scheduler_daemon.loop_clock import CheckTimes
+CheckTimes("5m"), CheckTimes("0 9 * * *", "Europe/Paris")
+try:
+    CheckTimes("0 9 * * *")
+    print("taken", host_zone().unknown)
+except UsageError as error:
+    print(error.code, error.message)
+"""
+    assert in_zone("Nonsense/Zone", program).startswith("unknown_zone 'Nonsense/Zone' (in the environment's TZ)")
+    for zone in ("", "UTC", "CET-1CEST,M3.5.0,M10.5.0/3", "<+03>-3"):
+        assert in_zone(zone, program) == "taken", zone

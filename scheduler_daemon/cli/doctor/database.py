@@ -3,13 +3,13 @@
 import os
 import stat
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ...app import delivery_mode, open_store
 from ...errors import SchedulerError
 from ...lib.clock import utc_now
 from ...lib.words import plural, say_length
+from ...lib.zones import host_zone
 from ...sources import TYPES
 from ...store import schema
 from ...store.files import user_name
@@ -159,7 +159,7 @@ def check_crowd(patient: Patient) -> Iterator[Finding]:
     peak = busiest(coming(patient.rows(), utc_now()))
     if peak is None or peak[1] <= CROWD * workers:
         return
-    zone = datetime.now().astimezone().tzinfo or UTC
+    zone = host_zone().zone
     told = f"{peak[1]:,} reports fall into {peak[0].astimezone(zone):%a %H:%M %Z}, for {plural(workers, 'worker')}"
     hint = "Spread them: scheduler reports edit REPORT --jitter 10m; look at the day: scheduler reports next --all"
     yield Finding(WARNING, "crowd", told, hint)

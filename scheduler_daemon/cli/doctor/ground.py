@@ -16,7 +16,7 @@ from ...errors import ConfigError, SchedulerError
 from ...health.statefile import SILENT_HINT, StateFile, judge, silence
 from ...lib.clock import utc_now
 from ...lib.words import say_length
-from ...lib.zones import zone_data
+from ...lib.zones import host_zone, zone_data
 from ...prepare import SPACE
 from ...store.files import file_system, user_name
 from ..context import Context
@@ -93,6 +93,9 @@ def check_zone_data(patient: Patient) -> Iterator[Finding]:
     """Say which of the two sets of zone data is used, and whether it is old."""
     version, which = zone_data()
     place = "the package tzdata" if which == "package" else "the system"
+    if unknown := host_zone().unknown:
+        text = f"TZ={unknown!a} is no time zone, so that local times are in UTC"
+        yield Finding(WARNING, "environment", text, "Correct TZ, or unset it")
     text = f"version {version}, from {place}, the newer of the two"
     year = int(version[:4]) if version[:4].isdigit() else 0
     if year and utc_now().year - year >= ZONES_OLD / timedelta(days=365):
