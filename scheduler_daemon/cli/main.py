@@ -15,6 +15,7 @@ from ..lib.disk import FULL, reason
 from .context import Context
 from .groups import HELP, LazyGroup, Table, example, global_options
 from .output import show_error
+from .streams import outlast_readers
 
 __all__ = ["COMMANDS", "Context", "main", "program"]
 
@@ -65,6 +66,7 @@ def main(args: Sequence[str] | None = None) -> None:
     if args is None:
         _open_streams()
         _start_in_utf8()
+        outlast_readers()
     words = list(sys.argv[1:] if args is None else args)
     speak_utf8()
     try:
@@ -80,9 +82,6 @@ def main(args: Sequence[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Aborted.", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except OSError as error:
         _fail(_from_system(error), words)
     except Exception as error:
@@ -114,14 +113,14 @@ def _flush() -> OSError | None:
     """
     Write out what is left, so that Python need not at its end, with a status of its own (120).
 
-    Return why standard output did not take it, None where it did or where its reader had enough.
+    Return why standard output did not take it, None where it did.
     """
     lost = None
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (OSError, ValueError) as error:
-            if stream is sys.stdout and isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+            if stream is sys.stdout and isinstance(error, OSError):
                 lost = error
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return lost

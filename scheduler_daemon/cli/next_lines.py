@@ -21,6 +21,7 @@ from ..when.recurrence import check, from_json, read_columns
 from ..when.rule_text import sentence
 from ..when.spoken import read_cron_text, read_words
 from ..when.timetable import occurrences
+from .streams import reader_gone
 
 MOST = 10_000
 ENCODER = json.JSONEncoder(ensure_ascii=False)
@@ -33,6 +34,8 @@ def answer_lines(lines: Iterable[str | bytes], count: int) -> bool:
     """Answer each of *lines*, in order, as it comes; *count* is for those that name none. False where one is wrong."""
     now, well = utc_now(), True
     for line in lines:
+        if reader_gone():
+            break
         if line.strip():
             made = _answer(line, count, now)
             well = well and "error" not in made

@@ -19,6 +19,7 @@ from .context import Context
 from .groups import example
 from .output import fancy, plain, short, show_error
 from .status_database import judge_database
+from .streams import reader_gone
 
 COLOURS = ("green", "yellow", "red", "magenta")
 
@@ -36,7 +37,7 @@ def status(context: Context, as_json: bool, watch: bool, all_nodes: bool) -> int
     """
     while True:
         code = judge_database(context, as_json) if all_nodes else _once(context, as_json)
-        if not watch:
+        if not watch or reader_gone():
             return code
         try:
             time.sleep(2)

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from tests.end_to_end.desk import Desk, Done, bare, desk, shop
+from tests.making import make_schedule
 
 __all__ = ["bare", "desk", "shop"]
 
@@ -42,3 +43,23 @@ def test_an_output_that_takes_nothing_more_is_an_error_with_our_status(desk: Des
     assert done.code == 1
     assert "Exception ignored" not in done.err
     assert through_shell(desk, f"{{scheduler}} {command} >/dev/full 2>/dev/full").code == 1
+
+
+@pytest.mark.parametrize("command", ["history list", "history list --json", "reports types", "config example", "-h"])
+def test_a_reader_that_went_away_is_no_error(desk: Desk, command: str) -> None:
+    # The reader is gone before anything is written: it closes its end at once, and the writer starts after that.
+    done = through_shell(desk, f"({{{{ sleep 0.3; {{scheduler}} {command}; echo $? >&2; }}}} | true)")
+    assert done.err.splitlines() == ["0"]
+
+
+def test_what_a_reader_does_not_read_is_done_all_the_same_and_the_status_says_how_it_went(desk: Desk) -> None:
+    with desk.store() as store:
+        make_schedule(store, shop="other.myshopify.com")  # which has no session
+        done = through_shell(desk, "({{ sleep 0.3; {scheduler} check-once 2>/dev/null; echo $? >&2; }} | true)")
+        assert done.err.splitlines() == ["1"]
+        assert [run.reason for run in store.history.latest()] == ["no_session"]
+
+
+@pytest.mark.parametrize("command", ["yes '{{{{}}}}' | {scheduler} reports next -", "{scheduler} status --watch"])
+def test_what_has_no_end_ends_when_nobody_reads_it(desk: Desk, command: str) -> None:
+    assert through_shell(desk, command.replace("{{{{}}}}", "{{}}") + " 2>/dev/null | head -1").code == 0
