@@ -322,6 +322,22 @@ def test_a_scope_that_reports_need(desk: Desk, shop: SimShop) -> None:
     assert "the token lacks read_orders, which 1 report (orders) need" in told(examined(desk, code=1), "token")
 
 
+def test_a_scope_that_a_column_needs_and_a_right_to_write_that_contains_the_right_to_read(
+    desk: Desk, shop: SimShop
+) -> None:
+    with desk.store() as store:
+        make_schedule(store, next_due_at=now() + timedelta(hours=1))
+        shop.scopes = ("read_all_orders", "write_orders")
+        assert "lacks" not in told(examined(desk, code=0), "token")
+        columns = (("name", None), ("email", None))
+        for name in ("One", "Two"):
+            report = Report("orders", name, "csv", "last_7_days", columns=columns)
+            make_schedule(store, name=name, report=report, next_due_at=now() + timedelta(hours=1))
+    said = told(examined(desk, code=1), "token")
+    assert "the token lacks read_customers, which 2 reports (orders) need" in said
+    assert "read_orders" not in said
+
+
 def test_shops_that_do_not_answer_keep_nobody_waiting(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib
 

@@ -12,9 +12,10 @@ from ...config import Config
 from ...errors import DeliveryError, RunError, SchedulerError, SourceError
 from ...lib.clock import monotonic, utc_now
 from ...lib.words import plural
-from ...model import Schedule, Shop
+from ...model import Report, Schedule, Shop
 from ...shopify.check import check_shop
 from ...sources import TYPES, open_source
+from ...sources.base import missing_scopes
 from ...store import Store
 from .findings import OK, PROBLEM, WARNING, Finding, Patient, problem
 
@@ -56,11 +57,11 @@ def check_tokens(patient: Patient) -> Iterator[Finding]:
     store, config = patient.store, patient.config
     if store is None or config is None:
         return
-    needs = _types_of(patient.active())
+    needs = _by_shop(patient.active())
     shops = store.shops.all()
     sessions = {shop.domain for shop in shops if store.sessions.find(shop.domain) is not None}
     for domain in sorted(set(needs) - sessions):
-        told = f"{domain} has {plural(sum(needs[domain].values()), 'active report')} and no offline session"
+        told = f"{domain} has {plural(len(needs[domain]), 'active report')} and no offline session"
         hint = f"Open the app in the shop once, or run: scheduler shops add {domain}"
         yield Finding(PROBLEM, "token", told, hint, "no_session")
     if patient.network and sessions:
@@ -68,18 +69,21 @@ def check_tokens(patient: Patient) -> Iterator[Finding]:
         yield from _told(_ask_all(config, store, asked), asked, needs)
 
 
-def _types_of(active: list[Schedule]) -> dict[str, Counter[str]]:
-    """Return by shop how many of its reports are of each type."""
-    needs: dict[str, Counter[str]] = {}
+Needs = dict[str, list[Report]]
+
+
+def _by_shop(active: list[Schedule]) -> Needs:
+    """Return the active reports of each shop."""
+    needs: Needs = {}
     for item in active:
-        needs.setdefault(item.shop, Counter())[item.report.type] += 1
+        needs.setdefault(item.shop, []).append(item.report)
     return needs
 
 
 Answers = dict[str, Shop | SchedulerError]
 
 
-def _told(answers: Answers, asked: list[Shop], needs: dict[str, Counter[str]]) -> Iterator[Finding]:
+def _told(answers: Answers, asked: list[Shop], needs: Needs) -> Iterator[Finding]:
     well: list[Finding] = []
     for shop in asked:
         answer = answers.get(shop.domain)
@@ -90,7 +94,7 @@ def _told(answers: Answers, asked: list[Shop], needs: dict[str, Counter[str]]) -
             quiet = shop.paused_at is not None or shop.domain not in needs
             yield Finding(WARNING, found.check, found.text, found.hint, found.code) if quiet else found
             continue
-        lacking = list(_lacking(answer, needs.get(shop.domain, Counter())))
+        lacking = list(_lacking(answer, needs.get(shop.domain, [])))
         yield from lacking
         if not lacking:
             well.append(Finding(OK, "token", f"{shop.domain}: {answer.name}, {answer.zone}, {answer.currency}"))
@@ -103,17 +107,17 @@ def _told(answers: Answers, asked: list[Shop], needs: dict[str, Counter[str]]) -
         yield Finding(WARNING, "token", told, "Ask one: scheduler shops check NAME.myshopify.com", "timeout")
 
 
-def _lacking(shop: Shop, types: Counter[str]) -> Iterator[Finding]:
-    for type_, count in types.items():
-        missing = (
-            [item for item in open_source(type_).scopes if item not in (shop.scopes or ())] if type_ in TYPES else []
-        )
-        if missing:
-            told = (
-                f"{shop.domain}: the token lacks {', '.join(missing)}, which {plural(count, 'report')} ({type_}) need"
-            )
-            hint = f"Grant the app the scope, then run: scheduler shops check {shop.domain}"
-            yield Finding(PROBLEM, "token", told, hint, "scope_missing")
+def _lacking(shop: Shop, reports: list[Report]) -> Iterator[Finding]:
+    """Tell the scopes that the token lacks, as the run itself would judge it: by type and chosen columns."""
+    lacking: Counter[tuple[str, str]] = Counter()
+    for report in reports:
+        if report.type in TYPES:
+            missing = missing_scopes(open_source(report.type), report, shop.scopes)
+            lacking.update((report.type, scope) for scope in missing)
+    for (type_, scope), count in lacking.items():
+        told = f"{shop.domain}: the token lacks {scope}, which {plural(count, 'report')} ({type_}) need"
+        hint = f"Grant the app the scope, then run: scheduler shops check {shop.domain}"
+        yield Finding(PROBLEM, "token", told, hint, "scope_missing")
 
 
 def _ask_all(config: Config, store: Store, shops: list[Shop]) -> Answers:
