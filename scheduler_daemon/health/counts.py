@@ -17,6 +17,8 @@ from ..when.timetable import first_after, zone_of
 
 #: Counting may cost this share of the time at most: on a big table it is done less often.
 SHARE = 0.01
+#: Seconds in which nothing was counted that may be made up for: what happens after a quiet while is shown at once.
+SAVED = 10.0
 UPCOMING = 5
 #: Schedules without a next moment that are looked at.
 MOST_LOOKED_AT = 50
@@ -57,6 +59,8 @@ class Counts:
     #: Whether something happened since they were taken that changes them: they are taken anew as soon as `SHARE` lets.
     stale: bool = False
     _again: float = 0.0
+    #: Until when the time spent on counting is used up, monotonic.
+    _spent_until: float = 0.0
     #: Ids of schedules that had no next moment, though their rule has one, when last looked at.
     _cursorless: set[str] = field(default_factory=set)
     _asked: Asked = field(default_factory=Asked)
@@ -96,7 +100,9 @@ class Counts:
             self.unwell = error.message
             self.store.close()
         self.fresh = True
-        self._again = monotonic() + max(1.0, (monotonic() - started) / SHARE)
+        ended = monotonic()
+        self._spent_until = max(self._spent_until, started - SAVED) + (ended - started) / SHARE
+        self._again = max(ended + 1.0, self._spent_until)
 
     def _take(self, now: datetime, asked: Asked) -> None:
         store = self.store
