@@ -36,6 +36,7 @@ CODES: dict[str, str] = {
     "bad_filter": "A filter is unknown or its value cannot be read.",
     "bad_address": "A recipient's address cannot be read.",
     "bad_schedule_row": "A row of the schedule table cannot be read.",
+    "bad_run_row": "A row of the ledger cannot be read.",
     "no_recipients": "The schedule has nobody to deliver to.",
     "database_unavailable": "The database does not answer or cannot be opened.",
     "database_locked": "Another program holds the database's lock for too long.",

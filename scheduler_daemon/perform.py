@@ -194,6 +194,8 @@ class Performer:
             return replace(self._failed(run, hold, outcome), timings=timings)
 
     def _make_and_send(self, run: Run, hold: Hold, timings: dict[str, float]) -> Outcome:
+        if run.damage:
+            raise RunError(run.damage, code="bad_run_row")
         if run.attempt > 1:
             self.deliverer.recall(run, hold)
         if run.spool_path and self.deliverer.has_copies(run):

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ..lib.clock import iso, utc_now
+from ..lib.clock import EPOCH, iso, utc_now
 from ..lib.words import plural, say_length
 from ..model import Attempt, Delivery, Run, RunStatus, SkipReason
 from ..store import Store
@@ -78,13 +78,13 @@ def list_runs(
 
 
 def _row(run: Run, zone: tzinfo, now: datetime) -> tuple[Any, ...]:
-    why = run.reason or (run.error_code if run.status is not RunStatus.SUCCEEDED else "")
+    why = run.reason or (run.error_code if run.damage or run.status is not RunStatus.SUCCEEDED else "")
     status = marked(run.status.value, f"{run.status.value} ({why})" if why else "")
     ran = run.started_at and run.status is not RunStatus.SKIPPED
     took = say_length(run.finished_at - run.started_at) if ran and run.finished_at and run.started_at else None
     rows = None if run.record_count is None else f"{run.record_count:,}"
     shop = run.shop.removesuffix(".myshopify.com")
-    return (run.id[-8:], say_moment(run.due_at, zone, now), shop, run.name, status, rows, took)
+    return (run.id[-8:], say_moment(run.due_at, zone, now), shop, run.name or run.schedule_id, status, rows, took)
 
 
 def _picture(runs: list[Run]) -> str:
@@ -104,7 +104,8 @@ def data(run: Run) -> dict[str, object]:
     more = ("file_size", "sha256", "error_code", "error")
     made: dict[str, object] = {"id": run.id, "status": run.status.value, "trigger": run.trigger.value}
     made |= {name: getattr(run, name) for name in (*names, *more)}
-    return made | {name: iso(getattr(run, name)) if getattr(run, name) else None for name in moments}
+    known = ((name, getattr(run, name)) for name in moments)
+    return made | {name: None if moment in (None, EPOCH) else iso(moment) for name, moment in known}
 
 
 @history.command(epilog=example("history show 8GQ4ZK1P"))

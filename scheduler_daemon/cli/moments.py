@@ -4,6 +4,7 @@ from datetime import UTC, datetime, tzinfo
 
 import click
 
+from ..lib.clock import EPOCH
 from ..lib.zones import find_zone, host_zone
 
 
@@ -27,7 +28,9 @@ def zone_here() -> tzinfo:
 
 
 def say_moment(moment: datetime, zone: tzinfo, now: datetime) -> str:
-    """Return *moment* in *zone*: ``Mon 30 Nov 08:00 CET``, with its year where it is not this one."""
+    """Return *moment* in *zone*: ``Mon 30 Nov 08:00 CET``, its year where it is another; ``?`` for an unreadable one."""
+    if moment == EPOCH:
+        return "?"  # the blank of a row that cannot be read (`Run.damage`)
     local = moment.astimezone(zone)
     year = "" if local.year == now.astimezone(zone).year else f" {local:%Y}"
     return f"{local:%a %d %b}{year} {local:%H:%M %Z}"

@@ -151,6 +151,8 @@ class Run:
     error_code: str | None = None
     #: One sentence on what went wrong.
     error: str | None = None
+    #: What of its row cannot be read, as a sentence; such a value is blank here (a moment: 1970). Empty as a rule.
+    damage: str = ""
 
     @property
     def is_test(self) -> bool:

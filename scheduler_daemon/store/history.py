@@ -1,15 +1,14 @@
 """Reading the ledger: runs with their attempts and deliveries, counts, and what a person asks of them."""
 
-import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from ..errors import UsageError
-from ..lib.clock import from_ms, to_ms
+from ..lib.clock import to_ms
 from ..model import Attempt, Delivery, Run, RunStatus, Trigger
 from .engine import Engine
-from .rows import delivery_from_row, delivery_query, moment, run_from_row, run_query
+from .rows import attempt_from_row, delivery_from_row, delivery_query, run_from_row, run_query
 
 #: A count stops here: over a million rows a full one takes 50 ms (DESIGN 9).
 COUNTED = 10_000
@@ -60,21 +59,7 @@ class History:
         """Return the attempts of a run, the first one first."""
         row = self.engine.tables.attempt
         query = row.select().where(row.run_id == run_id).order_by(row.number)
-        return [
-            Attempt(
-                run_id=row[0],
-                number=row[1],
-                holder=row[2],
-                fence=row[3],
-                started_at=from_ms(row[4]),
-                finished_at=moment(row[5]),
-                status=row[6],
-                error_code=row[7],
-                error=row[8],
-                timings=json.loads(row[9] or "{}"),
-            )
-            for row in self.engine.fetch(query)
-        ]
+        return [attempt_from_row(found) for found in self.engine.fetch(query)]
 
     def deliveries(self, run_id: str) -> list[Delivery]:
         """Return the deliveries of a run, in the order of their making."""

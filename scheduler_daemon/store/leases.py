@@ -14,6 +14,7 @@ from ..lib.clock import from_ms, monotonic
 from ..model import Lease
 from .engine import Engine, Rows
 from .group import Execute
+from .values import LAST_MOMENT
 
 #: `next_work_at` of a shop without work: far beyond any moment, and half of what a bigint holds.
 NEVER = 4_611_686_018_427_387_904
@@ -151,13 +152,14 @@ class Leases:
         if also is not None:
             also(execute)
         found, now = execute(self._work_text, (lease.shop,)).fetchone()
-        next_work = NEVER if found is None else max(int(found), int(now))
+        # A moment that is none (SQLite keeps any text) waits for `Mending.shorten_waits`.
+        next_work = max(found, int(now)) if isinstance(found, int) and found < NEVER else NEVER
         return bool(execute(self._release_text, (next_work, lease.shop, lease.fence)).rowcount == 1)
 
     def next_work_at(self) -> datetime | None:
         """Return the earliest moment at which an unpaused, unleased shop has work, UTC, or None."""
         rows = self.engine.read(NEXT_WORK)
-        return from_ms(rows[0][0]) if rows else None
+        return from_ms(rows[0][0]) if rows and isinstance(rows[0][0], int) and rows[0][0] < LAST_MOMENT else None
 
     def held_elsewhere(self, shops: Sequence[str] = ()) -> dict[str, str]:
         """Return the holders, by shop, of leases that live and are not ours."""

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from ..model import LONGEST_LEASE
 from .engine import Engine
+from .values import LAST_MOMENT
 
 #: Wakes shops whose queued work is earlier than their row says, and those in which a lost holder left a run running.
 WAKE = """
@@ -13,10 +14,11 @@ AND shop IN (
   UNION ALL SELECT shop FROM {ours}scheduler_run WHERE status = 'running')"""
 
 #: Shortens waits that were written while a clock stood ahead: none may be farther away than its own cap (DESIGN 9).
-#: A run that was not tried yet and whose moment has come waits for its jitter, which is no retry's cap.
-SHORTEN = """
-UPDATE {ours}scheduler_run SET not_before = {now} + ? WHERE status = 'queued' AND not_before > {now} + ?
-AND (attempt > 0 OR due_at > {now} + ?)"""
+#: A run that was not tried yet and whose moment has come waits for its jitter, which is no retry's cap; but nothing
+#: waits for a moment that is none (in SQLite a text is beyond every number).
+SHORTEN = f"""
+UPDATE {{ours}}scheduler_run SET not_before = {{now}} + ? WHERE status = 'queued' AND not_before > {{now}} + ?
+AND (attempt > 0 OR due_at > {{now}} + ? OR not_before > {LAST_MOMENT})"""
 
 SHORTEN_DELIVERIES = """
 UPDATE {ours}scheduler_delivery SET not_before = {now} + ? WHERE state = 'pending' AND not_before > {now} + ?"""

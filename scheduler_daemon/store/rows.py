@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..lib.clock import from_ms
-from ..model import Delivery, DeliveryState, Recipient, Report, Run, RunStatus, Trigger
+from ..model import Attempt, Delivery, DeliveryState, Recipient, Report, Run, RunStatus, Trigger
+from .values import Values
 
 if TYPE_CHECKING:
     from .tables import Tables
@@ -40,16 +42,20 @@ RUN_FIELDS = (
     "error",
 )
 RUN_COLUMNS = ", ".join(RUN_FIELDS)
+RUN_NAMES = tuple(name.strip('"') for name in RUN_FIELDS)
 #: As `delivery_query` asks for them.
 DELIVERY_COLUMNS = (
     'id, run_id, channel, recipient, role, copy, "key", state, attempts, not_before, receipt, error_code, error'
 )
+DELIVERY_NAMES = tuple(name.strip('"') for name in DELIVERY_COLUMNS.split(", "))
+#: As `select()` of the table asks for them.
+ATTEMPT_NAMES = tuple("run_id number holder fence started_at finished_at status error_code error timings".split())
 
 
 def run_query(tables: "Tables") -> Any:
     """Return a query for rows of `RUN_COLUMNS`, still without a condition."""
     run = tables.run
-    return run.select(*(getattr(run, name.strip('"')) for name in RUN_FIELDS))
+    return run.select(*(getattr(run, name) for name in RUN_NAMES))
 
 
 def delivery_query(tables: "Tables", run_id: str) -> Any:
@@ -66,53 +72,59 @@ def moment(value: int | None) -> datetime | None:
 
 
 def run_from_row(row: Sequence[Any]) -> Run:
-    """Return the Run of a row of `RUN_COLUMNS`; an unreadable report becomes None."""
-    asked = read_asked(row[16])
-    return Run(
-        id=row[0],
-        schedule_id=row[1],
-        shop=row[2],
-        trigger=Trigger(row[3]),
-        occurrence_key=row[4],
-        due_at=from_ms(row[5]),
-        not_before=from_ms(row[6]),
-        priority=row[7],
-        status=RunStatus(row[8]),
-        reason=row[9],
-        attempt=row[10],
-        lost_leases=row[11],
-        fence=row[12],
-        queued_at=from_ms(row[13]),
-        started_at=moment(row[14]),
-        finished_at=moment(row[15]),
-        period_start=moment(row[17]),
-        period_end=moment(row[18]),
-        record_count=row[19],
-        file_name=row[20],
-        file_size=row[21],
-        sha256=row[22],
-        spool_path=row[23],
-        error_code=row[24],
-        error=row[25],
-        **asked,
+    """
+    Return the Run of a row of `RUN_COLUMNS`.
+
+    Where a value cannot be read, `damage` says which, as do error code `bad_run_row` and error: whoever performs such a
+    run ends it, and whoever shows it goes on with the next.
+    """
+    values = Values(RUN_NAMES, row)
+    run = Run(
+        id=values.text("id"),
+        schedule_id=values.text("schedule_id"),
+        shop=values.text("shop"),
+        trigger=values.word("trigger", Trigger, Trigger.SCHEDULE),
+        occurrence_key=values.text("occurrence_key"),
+        due_at=values.moment("due_at"),
+        not_before=values.moment("not_before"),
+        priority=values.whole("priority"),
+        status=values.word("status", RunStatus, RunStatus.FAILED),
+        reason=values.text_or_none("reason"),
+        attempt=values.whole("attempt"),
+        lost_leases=values.whole("lost_leases"),
+        fence=values.whole_or_none("fence"),
+        queued_at=values.moment("queued_at"),
+        started_at=values.moment_or_none("started_at"),
+        finished_at=values.moment_or_none("finished_at"),
+        period_start=values.moment_or_none("period_start"),
+        period_end=values.moment_or_none("period_end"),
+        record_count=values.whole_or_none("record_count"),
+        file_name=values.text_or_none("file_name"),
+        file_size=values.whole_or_none("file_size"),
+        sha256=values.text_or_none("sha256"),
+        spool_path=values.text_or_none("spool_path"),
+        error_code=values.text_or_none("error_code"),
+        error=values.text_or_none("error"),
+        **_asked(values),
     )
+    damage = values.sentence()
+    return replace(run, damage=damage, error_code="bad_run_row", error=damage) if damage else run
 
 
-def read_asked(text: str) -> dict[str, Any]:
+def _asked(values: Values) -> dict[str, Any]:
     """Return the fields of a Run that its `report` column holds: what was asked for when it was queued."""
     try:
-        data = json.loads(text)
+        data = json.loads(values.raw("report"))
         report = None if data["report"] is None else report_from_json(data["report"])
-    except (ValueError, KeyError, TypeError):
+        recipients = tuple(Recipient(*item) for item in data["recipients"])
+        texts = {name: data[name] for name in ("name", "owner", "zone")}
+        said = (*texts.values(), *(word for item in recipients for word in (item.channel, item.address, item.role)))
+        if not all(isinstance(word, str) for word in said):
+            raise TypeError("text is wanted")
+        return {"report": report, "recipients": recipients, "deadline": float(data["deadline"]), **texts}
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        values.spoiled("report", "not what was asked for")
         return {"report": None}
-    return {
-        "report": report,
-        "recipients": tuple(Recipient(*item) for item in data["recipients"]),
-        "name": data["name"],
-        "owner": data["owner"],
-        "zone": data["zone"],
-        "deadline": data["deadline"],
-    }
 
 
 def asked_to_json(
@@ -173,17 +185,58 @@ def report_from_json(data: Mapping[str, Any]) -> Report:
 
 
 def delivery_from_row(row: Sequence[Any]) -> Delivery:
-    """Return the Delivery of a row of `delivery_query`."""
-    return Delivery(
-        id=row[0],
-        run_id=row[1],
-        recipient=Recipient(row[2], row[3], row[4]),
-        copy=row[5],
-        key=row[6],
-        state=DeliveryState(row[7]),
-        attempts=row[8],
-        not_before=from_ms(row[9]) if row[9] else None,
-        receipt=json.loads(row[10]) if row[10] else None,
-        error_code=row[11],
-        error=row[12],
+    """
+    Return the Delivery of a row of `delivery_query`.
+
+    One whose state cannot be read is `unknown`: it may have gone out, and is not sent again in silence.
+    """
+    values = Values(DELIVERY_NAMES, row)
+    made = Delivery(
+        id=values.text("id"),
+        run_id=values.text("run_id"),
+        recipient=Recipient(values.text("channel"), values.text("recipient"), values.text("role")),
+        copy=values.whole("copy"),
+        key=values.text("key"),
+        state=values.word("state", DeliveryState, DeliveryState.UNKNOWN),
+        attempts=values.whole("attempts"),
+        not_before=values.moment_or_none("not_before") if values.raw("not_before") else None,
+        receipt=_object(values, "receipt"),
+        error_code=values.text_or_none("error_code"),
+        error=values.text_or_none("error"),
     )
+    damage = values.sentence()
+    return replace(made, error_code="bad_run_row", error=damage) if damage else made
+
+
+def attempt_from_row(row: Sequence[Any]) -> Attempt:
+    """Return the Attempt of a row of `ATTEMPT_NAMES`; its error says what of it cannot be read."""
+    values = Values(ATTEMPT_NAMES, row)
+    seconds = _object(values, "timings") or {}
+    made = Attempt(
+        run_id=values.text("run_id"),
+        number=values.whole("number"),
+        holder=values.text("holder"),
+        fence=values.whole("fence"),
+        started_at=values.moment("started_at"),
+        finished_at=values.moment_or_none("finished_at"),
+        status=values.text("status"),
+        error_code=values.text_or_none("error_code"),
+        error=values.text_or_none("error"),
+        timings={name: value for name, value in seconds.items() if isinstance(value, (int, float))},
+    )
+    damage = values.sentence()
+    return replace(made, error_code="bad_run_row", error=damage) if damage else made
+
+
+def _object(values: Values, name: str) -> dict[str, Any] | None:
+    """Return what the JSON of a column holds, None where it holds nothing, or no object."""
+    if not values.raw(name):
+        return None
+    try:
+        found = json.loads(values.raw(name))
+    except (ValueError, TypeError, RecursionError):
+        found = None
+    if isinstance(found, dict):
+        return found
+    values.spoiled(name, "no JSON object")
+    return None

@@ -42,7 +42,8 @@ def behind(facts: Facts, run: Run) -> Said:
     due = facts.at(run.due_at)
     when = f"{due}, asked for by hand" if run.trigger is not Trigger.SCHEDULE else due
     made = _said(facts, run)
-    return Said(made.code, f"{when}: {made.text}{_late(facts, run)}", made.hint, run.id)
+    spoiled = f" {run.damage}" if run.damage not in made.text else ""
+    return Said(made.code, f"{when}: {made.text}{_late(facts, run)}{spoiled}", made.hint, run.id)
 
 
 def _said(facts: Facts, run: Run) -> Said:
