@@ -43,6 +43,7 @@ EVENTS = {
     "delivery_recalled": "A delivery of {shop} whose process was lost is {state}: its trail in the spool says so",
     "run_adopted": "Report {run} of {shop} was taken back from a lost process: {status}",
     "schedule_refused": "Schedule {name} of {shop} cannot be read: {error}",
+    "shop_unreadable": "What is known of {shop} is taken as unknown. {error} Next: scheduler shops check {shop}",
     "schedule_note": "Schedule {name} of {shop}: {note}",
     "thread_leaked": "The thread of {shop} hangs ({step}) and is given up on; {leaked} so far",
     "daemon_worn": "{leaked} threads hang: leaving for a fresh start",

@@ -28,7 +28,7 @@ def zone_here() -> tzinfo:
 
 
 def say_moment(moment: datetime, zone: tzinfo, now: datetime) -> str:
-    """Return *moment* in *zone*: ``Mon 30 Nov 08:00 CET``, its year where it is another; ``?`` for an unreadable one."""
+    """Return *moment* in *zone*: ``Mon 30 Nov 08:00 CET``, its year where it is another; ``?`` for a blank one."""
     if moment == EPOCH:
         return "?"  # the blank of a row that cannot be read (`Run.damage`)
     local = moment.astimezone(zone)

@@ -49,7 +49,8 @@ DELIVERY_COLUMNS = (
 )
 DELIVERY_NAMES = tuple(name.strip('"') for name in DELIVERY_COLUMNS.split(", "))
 #: As `select()` of the table asks for them.
-ATTEMPT_NAMES = tuple("run_id number holder fence started_at finished_at status error_code error timings".split())
+ATTEMPT_COLUMNS = "run_id, number, holder, fence, started_at, finished_at, status, error_code, error, timings"
+ATTEMPT_NAMES = tuple(ATTEMPT_COLUMNS.split(", "))
 
 
 def run_query(tables: "Tables") -> Any:

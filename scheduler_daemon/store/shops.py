@@ -1,15 +1,19 @@
 """Shops: what is known of each, and whether it is paused."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from ..lib.clock import from_ms, to_ms
+from ..lib.clock import to_ms
+from ..logs import say
 from ..model import RunStatus, Shop
 from .engine import Engine
 from .leases import NEVER
-from .rows import moment
 from .troubles import Troubles
+from .values import Values
+
+NAMES = ("shop", "name", "zone", "currency", "plan", "scopes", "checked_at", "paused_at", "paused_reason")
 
 
 class Shops:
@@ -19,6 +23,8 @@ class Shops:
         self.engine = engine
         self.troubles = troubles
         self.shop = engine.tables.shop
+        #: Domains of which it was said that their row is spoiled.
+        self._told: set[str] = set()
 
     def _known(self) -> tuple[Any, ...]:
         row = self.shop
@@ -28,7 +34,7 @@ class Shops:
     def find(self, domain: str) -> Shop:
         """Return what is known of the shop; a bare Shop where nothing is."""
         rows = self.engine.fetch(self.shop.select(self.shop.shop, *self._known()).where(self.shop.shop == domain))
-        return _from_row(rows[0]) if rows else Shop(domain)
+        return self._from_row(rows[0]) if rows else Shop(domain)
 
     def all(self) -> list[Shop]:
         """Return all shops that have an offline session, a schedule or a row of ours, by domain."""
@@ -41,7 +47,7 @@ class Shops:
             .join(self.shop, self.engine.tables.join.LEFT_OUTER, on=(self.shop.shop == named.c.shop))
             .order_by(named.c.shop)
         )
-        return [_from_row(row) for row in self.engine.fetch(query)]
+        return [self._from_row(row) for row in self.engine.fetch(query)]
 
     def learn(self, shop: Shop) -> None:
         """Write down what the API said of *shop*; its pause and its lease stay as they are."""
@@ -99,17 +105,36 @@ class Shops:
             rows = self.engine.change(self.shop.delete().where(self.shop.shop == domain))
         return {"sessions": sessions, "shops": rows}
 
+    def _from_row(self, row: Sequence[Any]) -> Shop:
+        """Return the Shop of a row of `NAMES`; what of it cannot be read is not known, and that is logged once."""
+        values = Values(NAMES, row)
+        found = Shop(
+            domain=values.text("shop"),
+            name=values.text_or_none("name"),
+            zone=values.text_or_none("zone"),
+            currency=values.text_or_none("currency"),
+            plan=values.text_or_none("plan"),
+            scopes=_scopes(values),
+            checked_at=values.moment_or_none("checked_at"),
+            # Whatever stands there, `Leases` let the shop rest.
+            paused_at=None if values.raw("paused_at") is None else values.moment("paused_at"),
+            paused_reason=values.text_or_none("paused_reason") or "",
+        )
+        if values.sentence() and found.domain not in self._told:
+            self._told.add(found.domain)
+            say("shop_unreadable", "warning", shop=found.domain, error=values.sentence())
+        return found
 
-def _from_row(row: Any) -> Shop:
-    scopes = None if row[5] is None else tuple(json.loads(row[5]))
-    return Shop(
-        domain=row[0],
-        name=row[1],
-        zone=row[2],
-        currency=row[3],
-        plan=row[4],
-        scopes=scopes,
-        checked_at=moment(row[6]),
-        paused_at=None if row[7] is None else from_ms(row[7]),
-        paused_reason=row[8] or "",
-    )
+
+def _scopes(values: Values) -> tuple[str, ...] | None:
+    """Return the scopes of the row, None where they are not known."""
+    if values.raw("scopes") is None:
+        return None
+    try:
+        found = json.loads(values.raw("scopes"))
+    except (ValueError, TypeError, RecursionError):
+        found = None
+    if isinstance(found, list) and all(isinstance(scope, str) for scope in found):
+        return tuple(found)
+    values.spoiled("scopes", "no JSON list of texts")
+    return None

@@ -1,4 +1,4 @@
-"""Rows of the ledger that nobody can read, among good ones: shown, ended, and nobody else waits for them."""
+"""Rows of our own tables that nobody can read, among good ones: shown, ended, and nobody else waits for them."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from scheduler_daemon.store import Store
 from tests.conftest import open_test_store
 from tests.end_to_end.desk import Desk, bare, desk, shop
 from tests.integration.test_store import queue_due
-from tests.making import make_schedule
+from tests.making import SHOP, make_schedule
 
 __all__ = ["bare", "desk", "shop"]
 
@@ -117,3 +117,21 @@ def test_a_run_that_a_lost_process_left_and_that_is_spoiled_is_taken_back(tmp_pa
         (lease,) = store.leases.claim(1)
         adopted, _ = store.corridor.enter(lease, ())
         assert adopted == [(run.id, RunStatus.SKIPPED)]
+
+
+@pytest.mark.parametrize("column", ["scopes", "checked_at"])
+def test_what_is_known_of_a_shop_and_cannot_be_read_is_unknown_and_told_once(desk: Desk, column: str) -> None:
+    with desk.store() as store:
+        schedules = [make_schedule(store, name=name, zone="") for name in ("One", "Two")]
+        store.engine.write(f"UPDATE scheduler_shop SET {column} = ?", ("{read_orders",))
+    done = desk.type("check-once")
+    assert done.code == 0, done.err
+    assert done.err.count("{read_orders") == 1
+    assert '"shop_unreadable"' in done.err
+    with desk.store() as store:
+        runs = [store.history.last_of(made.id)[0].status for made in schedules]
+    assert runs == [RunStatus.SUCCEEDED] * 2
+    assert desk.type("shops", "list").code == 0
+    assert desk.type("shops", "check", SHOP).code == 0
+    with desk.store() as store:
+        assert "read_orders" in (store.shops.find(SHOP).scopes or ())
