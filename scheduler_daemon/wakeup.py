@@ -16,10 +16,11 @@ class Wakeup:
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def catch_signals(self) -> None:
-        """Take `SIGNALS` from now on: they end a sleep and are returned by it. Main thread only."""
+        """Take `SIGNALS`, also those that waited: they end a sleep and are returned by it. Main thread only."""
         signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         for number in SIGNALS:
             signal.signal(number, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)  # blocked by the program's first lines
 
     def wake(self) -> None:
         """End the sleep; from any thread."""

@@ -12,6 +12,7 @@ import click
 from .. import __version__
 from ..errors import SchedulerError, UsageError
 from ..lib.disk import FULL, reason
+from . import VALUED
 from .context import Context
 from .groups import HELP, LazyGroup, Table, example, global_options
 from .output import show_error
@@ -159,9 +160,8 @@ def _fail(error: SchedulerError, words: Sequence[str]) -> NoReturn:
 def _command(words: Sequence[str]) -> str:
     """Return the first word that is a command, the values of the global options left out."""
     before = ["", *words]
-    valued = ("--config", "--log-level", "--log-format")
     return next(
-        (word for last, word in zip(before, words, strict=False) if word in COMMANDS and last not in valued), ""
+        (word for last, word in zip(before, words, strict=False) if word in COMMANDS and last not in VALUED), ""
     )
 
 

@@ -85,6 +85,38 @@ def test_a_second_signal_leaves_at_once_and_the_run_is_taken_up_when_its_lease_e
         assert store.history.latest()[0].lost_leases == 1
 
 
+def blocks(pid: int, number: int) -> bool:
+    """Whether a process holds a signal back (proc(5), SigBlk); False before it does, and once it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    mask = next(line.split()[1] for line in lines if line.startswith("SigBlk:"))
+    return bool(int(mask, 16) >> (number - 1) & 1)
+
+
+@SQLITE
+@pytest.mark.parametrize("locale", ["C.UTF-8", "en_US.ISO-8859-1"])
+def test_signals_before_the_daemon_listens_lead_to_a_check_and_end_nothing(place: Place, locale: str) -> None:
+    place.environ |= {"SCHEDULER_DAEMON__START_DELAY": "10m", "LC_ALL": locale}
+    process = place.start()
+    wait_for(lambda: blocks(process.pid, signal.SIGUSR1))
+    for number in (signal.SIGHUP, signal.SIGUSR1):
+        process.send_signal(number)
+    state = ready(place)
+    assert (state["isRunning"], state["tick"]["number"]) == (True, 1)
+    assert "check_triggered" in place.log()
+    assert not blocks(process.pid, signal.SIGUSR1)
+
+
+@SQLITE
+def test_a_stop_before_the_daemon_listens_ends_it(place: Place) -> None:
+    process = place.start()
+    wait_for(lambda: blocks(process.pid, signal.SIGUSR1))
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) in (0, -signal.SIGTERM)
+
+
 @SQLITE
 def test_a_stop_is_no_time_for_new_work(place: Place) -> None:
     with open_test_store(place.url) as store:
