@@ -2,15 +2,17 @@
 The loop: checks at their times, reports at their moments, signals, drain.
 
 Between checks the loop asks two cheap questions (earliest cursor, earliest waiting work) every `daemon.peek` and
-sleeps to the moment itself. Signal handlers and threads only end its sleep; all else happens here, in the main thread.
+sleeps to the moment itself. Signal handlers and threads only end its sleep; all else happens here, in the main thread,
+for which only a second stop does not wait.
 """
 
 import os
 import signal
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from .app import App
 from .errors import SchedulerError
@@ -64,7 +66,7 @@ class Daemon:
         config, started = self.app.config, utc_now()
         observer = Observer("daemon", started, Counts(config, self.app.store))
         self._signs = LifeSigns(self.app.store, self.state, observer, config.daemon.workers)
-        self.wakeup.catch_signals()
+        self.wakeup.catch_signals(leave_at_once)
         times = CheckTimes(config.daemon.check_every, config.daemon.timezone)
         self._ticker = Ticker(times, self._check)
         self._ticker.arm(started + config.daemon.start_delay)
@@ -242,8 +244,7 @@ class Daemon:
     def _take_signal(self, number: int) -> None:
         if number in (signal.SIGTERM, signal.SIGINT):
             if self._stopping:
-                say("daemon_leaves", "warning")
-                os._exit(1)
+                leave_at_once()
             self._stopping = True
         elif self._stopping:
             return  # a stop is no time for new work
@@ -291,3 +292,11 @@ class Daemon:
         while self.app.threads.busy() and monotonic() < until:
             self._sleep(min(0.2, until - monotonic()))
             self._show()
+
+
+def leave_at_once() -> NoReturn:
+    """End the process; unfinished reports are taken up when their leases end. From any thread."""
+    # Whoever reads the log may be what hangs.
+    threading.Timer(1.0, os._exit, (1,)).start()
+    say("daemon_leaves", "warning")
+    os._exit(1)

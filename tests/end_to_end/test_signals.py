@@ -2,8 +2,10 @@
 
 import json
 import signal
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -115,6 +117,24 @@ def test_a_stop_before_the_daemon_listens_ends_it(place: Place) -> None:
     wait_for(lambda: blocks(process.pid, signal.SIGUSR1))
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) in (0, -signal.SIGTERM)
+
+
+@SQLITE
+def test_a_second_signal_ends_a_daemon_that_waits_for_the_databases_lock(place: Place) -> None:
+    process = place.start()
+    ready(place)
+    with closing(sqlite3.connect(place.root / "scheduler.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGTERM):
+            process.send_signal(number)
+            if number == signal.SIGUSR1:
+                wait_for(lambda: "check_triggered" in place.log())
+            time.sleep(0.1)
+        # The lock is kept all the while: what ended it was the signal, in the midst of the check.
+        assert process.wait(3) == 1
+        assert "daemon_leaves" in place.log()
+        assert "daemon_stopping" not in place.log()
+        assert "check_failed" not in place.log()
 
 
 @SQLITE
