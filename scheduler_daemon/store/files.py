@@ -1,6 +1,7 @@
 """An SQLite file before it is opened: whose it is, what it is, where it lies."""
 
 import os
+import shlex
 import stat
 from pathlib import Path
 from weakref import finalize
@@ -12,6 +13,8 @@ from ..lib.files import user_name as user_name
 #: File systems on which SQLite's WAL and locks are not safe (SQLite docs: WAL, "Disadvantages").
 NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse.sshfs", "ceph", "glusterfs"})
 
+#: How the files end that SQLite makes beside a database.
+BESIDE = ("-wal", "-shm", "-journal")
 HEADER = b"SQLite format 3\x00"
 
 
@@ -137,15 +140,16 @@ def _check_owner(path: Path, folder: Path, there: os.stat_result | None) -> None
     owner = (there or folder.stat()).st_uid
     if os.geteuid() == 0 and owner != 0:
         raise _not_ours(path, path if there else folder, owner)
-    # SQLite writes its log and its locks beside the file.
-    places = [folder] if there is None else [path, folder]
+    # SQLite writes its log and its locks beside the file; one that another user left there closes the database, too.
+    beside = [Path(f"{path}{end}") for end in BESIDE]
+    places = [folder] if there is None else [path, folder, *(file for file in beside if file.exists())]
     for place in places:
         needed = os.W_OK | (os.X_OK if place is folder else os.R_OK)
         if os.access(place, needed):
             continue
         owner = place.stat().st_uid
-        if owner not in (os.geteuid(), 0) and not os.statvfs(place).f_flag & os.ST_RDONLY:
-            raise _not_ours(path, place, owner)
+        if owner != os.geteuid() and not os.statvfs(place).f_flag & os.ST_RDONLY:
+            raise _not_ours(path, place, owner, give=folder.stat().st_uid == os.geteuid() or owner == 0)
         raise StoreError(
             f"The database {path} cannot be used: {place} may not be written.",
             code="database_readonly",
@@ -153,15 +157,21 @@ def _check_owner(path: Path, folder: Path, there: os.stat_result | None) -> None
         )
 
 
-def _not_ours(path: Path, place: Path, owner: int) -> StoreError:
-    """Return the error for a database of another user; *place* is what belongs to them."""
+def _not_ours(path: Path, place: Path, owner: int, *, give: bool = False) -> StoreError:
+    """
+    Return the error for a database of another user; *place* is what belongs to them.
+
+    With *give* that may be a mistake: somebody worked as root, or copied a file into our folder.
+    """
     me, whose = user_name(os.geteuid()), user_name(owner)
-    what = "" if place == path else f" lies in {place}, which"
+    inside = place in path.parents
+    what = "" if place == path else f" lies in {place}, which" if inside else f" has a file {place} beside it, which"
     end = "its new files would be root's" if os.geteuid() == 0 else f"{me} may not write it"
+    hint = f"Run the command as that user: sudo -u {whose} scheduler …"
+    if give:
+        hint = f"If it shall be {me}'s: sudo chown {me} {shlex.quote(str(place))}. Else {hint[0].lower()}{hint[1:]}"
     return StoreError(
-        f"The database {path}{what} belongs to the user {whose}, and {end}.",
-        code="database_owner",
-        hint=f"Run the command as that user: sudo -u {whose} scheduler …",
+        f"The database {path}{what} belongs to the user {whose}, and {end}.", code="database_owner", hint=hint
     )
 
 

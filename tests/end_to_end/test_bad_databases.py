@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,47 @@ def test_another_user_is_told_whose_database_it_is_and_gets_no_empty_one(open_pl
         # Where not even the state file may be locked, that is told first.
         assert done.returncode == (3 if hidden is folder else 2)
         assert sorted(open_place.root.rglob("*.db*")) == before
+
+
+@SQLITE
+@pytest.mark.parametrize("what", ["scheduler.db", "scheduler.db-wal", "scheduler.db-shm", ""])
+def test_what_root_left_in_our_folder_is_named_with_its_owner_and_the_way(open_place: Place, what: str) -> None:
+    left = open_place.root / "db" / what
+    if not left.exists():
+        left.touch()
+    os.chown(left, 0, 0)
+    left.chmod(0o755 if left.is_dir() else 0o644)
+    before = sorted(open_place.root.rglob("*"))
+    for words in (["check-once", "--json"], ["history", "list", "--json"]):
+        done = as_nobody(open_place, *words)
+        error = error_of(done)
+        assert (words, done.returncode, error["code"]) == (words, 3, "database_owner")
+        assert "belongs to the user root" in error["message"]
+        assert str(left) in error["message"]
+        assert f"sudo chown nobody {left}." in error["hint"]
+    started = as_nobody(open_place, "run")
+    assert (started.returncode, "belongs to the user root" in started.stderr) == (3, True)
+    assert [path for path in sorted(open_place.root.rglob("*.db*")) if path not in before] == []
+    os.chown(left, NOBODY, NOBODY)
+    assert as_nobody(open_place, "db", "status").returncode == 0
+
+
+@SQLITE
+def test_root_reads_no_database_of_another_user_that_is_in_use(open_place: Place) -> None:
+    path = open_place.root / "db" / "scheduler.db"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA journal_mode = WAL")
+        other.execute("UPDATE scheduler_setting SET value = value")
+        other.commit()
+        for file in path.parent.iterdir():
+            os.chown(file, NOBODY, NOBODY)
+        before = {file: file.stat().st_uid for file in path.parent.iterdir()}
+        assert path.with_name("scheduler.db-wal") in before
+        for words in (["history", "list", "--json"], ["reports", "list", "--json"], ["check-once", "--json"]):
+            error = error_of(open_place.run(*words))
+            assert (words, error["code"]) == (words, "database_owner")
+            assert "sudo -u nobody scheduler" in error["hint"]
+        assert {file: file.stat().st_uid for file in path.parent.iterdir()} == before
 
 
 @SQLITE
