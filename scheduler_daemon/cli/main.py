@@ -12,8 +12,8 @@ import click
 from .. import __version__
 from ..errors import SchedulerError, UsageError
 from ..lib.disk import FULL, reason
-from . import VALUED
 from .context import Context
+from .early import VALUED
 from .groups import HELP, LazyGroup, Table, example, global_options
 from .output import show_error
 from .streams import outlast_readers
