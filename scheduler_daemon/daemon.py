@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 from .app import App
-from .errors import SchedulerError
+from .errors import SchedulerError, StoreError
 from .health.counts import Asked, Counts
 from .health.lifesigns import LifeSigns
 from .health.snapshot import Observer, Tick
@@ -29,6 +29,8 @@ from .threads import MOST_LEAKED
 from .tick import fill_slots
 from .wakeup import Wakeup
 
+#: The code of a database that may be read only.
+READONLY = "database_readonly"
 #: Seconds between two tries while the database does not answer.
 PATIENCE = 2.0
 #: A wall clock that drifts from the monotonic one by more than this, in seconds, jumped.
@@ -140,8 +142,21 @@ class Daemon:
         self._last_good = monotonic()
         self._signs.changed()
 
+    def _may_write(self) -> bool:
+        """Whether the database takes writes again; asked only where it did not, for reading was possible all along."""
+        if self.tick.last_error is None or self.tick.last_error["code"] != READONLY:
+            return True
+        try:
+            self.app.store.require_rights(self.app.mode)
+        except StoreError:
+            return False  # told already
+        return True
+
     def _unwell(self, error: SchedulerError) -> None:
-        if self.tick.last_error is None or self.tick.last_error["message"] != error.message:
+        last = self.tick.last_error
+        # The same trouble is told once, although checks and looks meet it at different tables.
+        told = last is not None and (last["message"] == error.message or last["code"] == error.code == READONLY)
+        if not told:
             say("check_failed", "error", error=error.message, code=error.code)
         at = iso(utc_now())
         self.tick.last_error = {"code": error.code, "message": error.message, "hint": error.hint, "at": at}
@@ -183,7 +198,7 @@ class Daemon:
             work = None
         else:
             self.app.performer.others_wait = False
-        if self.tick.last_error is not None:
+        if self.tick.last_error is not None and self._may_write():
             self._well()
         return min(moment for moment in (due, work, soon) if moment is not None)
 

@@ -31,6 +31,7 @@ class Retention:
     spool: Spool
     revival: Revival
     _spool_again: float = 0.0
+    _trouble: str = ""
     _thread: threading.Thread | None = None
 
     def start(self, now: datetime) -> None:
@@ -46,8 +47,11 @@ class Retention:
                 say("tidied", rows=rows, files=files)
             self.store.notices.forget(now - self.config.history.keep)
             self.revival.look(now)
-        except StoreError as error:  # the next round goes on
-            say("check_failed", "warning", error=error.message, code=error.code)
+            self._trouble = ""
+        except StoreError as error:  # the next round goes on; told once
+            if error.message != self._trouble:
+                say("check_failed", "warning", error=error.message, code=error.code)
+            self._trouble = error.message
         except Exception as error:  # a defect must not end in silence
             say_defect("loop_failed", error)
         finally:

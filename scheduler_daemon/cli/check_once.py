@@ -63,6 +63,7 @@ def check_once(context: Context, as_json: bool, dry_run: bool, shop: str, report
         only = _only(store, shop, report)
         if dry_run:
             return say_dry_run(app, only, as_json)
+        store.require_rights(app.mode)
         with stoppable(app):
             return _check(app, wake, only, as_json, seconds)
 

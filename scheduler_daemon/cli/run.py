@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from ..app import build, open_store
+from ..app import build, delivery_mode, open_store
 from ..config import Config, load_config
 from ..daemon import Daemon
 from ..health.statefile import StateFile
@@ -31,6 +31,7 @@ def run(context: Context) -> int:
     with open_store(config, create=True) as store:
         if _for_people(config) or context.verbose:
             announce(config, store)
+        store.require_rights(delivery_mode(config, store))
         wakeup = Wakeup()
         app = build(config, store, wakeup.wake, remember=False)
 

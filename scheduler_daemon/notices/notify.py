@@ -40,6 +40,7 @@ class Notifier:
     mode: str
     _wake: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
+    _trouble: str = ""
 
     def start(self) -> None:
         """Begin to look, in a thread of its own: a mail server that hangs must keep nobody else waiting."""
@@ -56,8 +57,11 @@ class Notifier:
             self._wake.clear()
             try:
                 self.tell_due()
-            except StoreError as error:  # they wait in the outbox
-                say("check_failed", "warning", error=error.message, code=error.code)
+                self._trouble = ""
+            except StoreError as error:  # they wait in the outbox; told once
+                if error.message != self._trouble:
+                    say("check_failed", "warning", error=error.message, code=error.code)
+                self._trouble = error.message
                 self.store.close()
             except Exception as error:  # a defect must not end the thread in silence
                 say_defect("loop_failed", error)

@@ -28,6 +28,7 @@ from .notices import Notices
 from .pauses import Pauses
 from .pruning import Pruning
 from .queueing import Queueing
+from .rights import require_rights
 from .schedule_rows import SeenSchedule
 from .schedules import Schedules
 from .sessions import Sessions
@@ -136,6 +137,10 @@ class Store:
         """Remember the delivery mode, one of `MODES`."""
         assert mode in MODES, mode
         self.notebook.remember("mode", mode)
+
+    def require_rights(self, mode: str) -> None:
+        """Raise StoreError `database_readonly` where the server does not let us write what the delivery mode needs."""
+        require_rights(self.engine, apps=mode != "hold", history=self.corridor.faces.has_table)
 
     def skew_ms(self) -> int:
         """Return how far this machine's clock is ahead of the database's, milliseconds."""

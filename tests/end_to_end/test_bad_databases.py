@@ -415,3 +415,83 @@ def test_a_server_that_goes_away_and_comes_back_costs_no_report(place: Place, se
     assert server.password not in place.log()
     # An outage is told once and not each second.
     assert place.log().count('"check_failed"') <= 6
+
+
+# Rights -----------------------------------------------------------------------------------------------------------
+
+SERVERS = pytest.mark.parametrize("database_url", ["postgres", "mariadb"], indirect=True)
+
+
+@pytest.fixture
+def reader(place: Place) -> Iterator[tuple[str, Callable[[str], Any]]]:
+    """The URL of a user who may read every table and write none; and what grants or takes away its rights."""
+    name = f"reader_{secrets.token_hex(3)}"
+    with open_test_store(place.url) as store:
+        if store.engine.kind == "postgres":
+            for sql in (
+                f"CREATE ROLE {name} LOGIN",
+                f"GRANT USAGE ON SCHEMA public, scheduler TO {name}",
+                f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}",
+                f"GRANT SELECT ON ALL TABLES IN SCHEMA scheduler TO {name}",
+            ):
+                store.engine.write(sql)
+
+            def change(text: str) -> None:
+                for schema in ("public", "scheduler"):
+                    store.engine.write(text.format(tables=f"ALL TABLES IN SCHEMA {schema}", user=name))
+
+            yield place.url.replace("//postgres@", f"//{name}@"), change
+            store.engine.write(f"DROP OWNED BY {name}")
+            store.engine.write(f"DROP ROLE {name}")
+            return
+        database = store.target.name
+        store.engine.write(f"CREATE USER {name}@localhost")
+        store.engine.write(f"GRANT SELECT ON {database}.* TO {name}@localhost")
+
+        def change_here(text: str) -> None:
+            store.engine.write(text.format(tables=f"{database}.*", user=f"{name}@localhost"))
+
+        yield place.url.replace("//root@", f"//{name}@"), change_here
+        store.engine.write(f"DROP USER {name}@localhost")
+
+
+@SERVERS
+def test_a_user_who_may_only_read_starts_no_daemon_and_is_told_which_rights_it_lacks(
+    place: Place, reader: tuple[str, Callable[[str], Any]]
+) -> None:
+    url, change = reader
+    started = place.run("run", SCHEDULER_DATABASE__URL=url)
+    assert started.returncode == 3
+    assert "INSERT, UPDATE, DELETE on" in started.stderr
+    assert "scheduler_run" in started.stderr
+    assert "UPDATE on public.ReportSchedule" in started.stderr or "UPDATE on ReportSchedule" in started.stderr
+    error = error_of(place.run("check-once", "--json", SCHEDULER_DATABASE__URL=url))
+    assert (error["code"], "Grant" in error["hint"]) == ("database_readonly", True)
+    # Whoever may only read may look.
+    for words in (["history", "list"], ["check-once", "--dry-run"]):
+        done = place.run(*words, SCHEDULER_DATABASE__URL=url)
+        assert (words, done.returncode) == (words, 0), done.stderr
+    change("GRANT INSERT, UPDATE, DELETE ON {tables} TO {user}")
+    assert place.run("check-once", SCHEDULER_DATABASE__URL=url).returncode == 0
+
+
+# MariaDB lets a connection keep its rights until it is made anew.
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+def test_rights_that_are_taken_away_are_told_once_and_their_return_too(
+    place: Place, reader: tuple[str, Callable[[str], Any]]
+) -> None:
+    url, change = reader
+    change("GRANT INSERT, UPDATE, DELETE ON {tables} TO {user}")
+    place.environ |= {"SCHEDULER_DATABASE__URL": url, "SCHEDULER_DAEMON__CHECK_EVERY": "1s"}
+    place.start()
+    wait_for(lambda: (place.state().get("tick") or {}).get("last_good_at"))
+    change("REVOKE INSERT, UPDATE, DELETE ON {tables} FROM {user}")
+    wait_for(lambda: "check_failed" in place.log())
+    checks = place.log().count('"check_started"')
+    wait_for(lambda: place.log().count('"check_started"') > checks + 3)
+    assert place.log().count('"check_failed"') == 1
+    assert '"database_back"' not in place.log()
+    assert place.state()["last_error"]["code"] == "database_readonly"
+    change("GRANT INSERT, UPDATE, DELETE ON {tables} TO {user}")
+    wait_for(lambda: '"database_back"' in place.log())
+    assert place.log().count('"check_failed"') == 1
