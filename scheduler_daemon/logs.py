@@ -64,6 +64,8 @@ EVENTS = {
     "notices_failed": "{notices:~notice} for {recipient} cannot be told: {error}",
     "tidied": "Removed {rows:~old run} and the files of {files:~run}",
     "state_unwritable": "The state file cannot be written: {error}",
+    "state_retaken": "The state file's lock {file}.lock was removed or replaced; it was made and taken again",
+    "state_lost": "This daemon goes on without a state file: {error}",
     "daemon_leaves": "Leaving at once; unfinished reports are taken up when their leases end",
 }
 

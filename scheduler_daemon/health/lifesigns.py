@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from .. import __version__
-from ..errors import StoreError
+from ..errors import AlreadyRunning, SchedulerError, StoreError
 from ..lib.clock import monotonic, to_ms, utc_now
 from ..logs import say
 from ..store import Store
@@ -70,15 +70,24 @@ class LifeSigns:
             say("check_failed", "warning", error=error.message)
 
     def _write(self, state: dict[str, object]) -> None:
+        file = str(self.state.path)
         try:
+            if self.state.keep_lock():
+                say("state_retaken", "warning", file=file)
             self.state.write(state)
+        except AlreadyRunning as error:  # it is theirs now; two daemons on one database are fine
+            self._told("state_lost", "error", error.message, file)
+        except SchedulerError as error:
+            self._told("state_unwritable", "warning", error.message, file)
         except OSError as error:
-            trouble = error.strerror or str(error)
-            if trouble != self._trouble:
-                say("state_unwritable", "warning", error=trouble, file=str(self.state.path))
-            self._trouble, self.dirty = trouble, True
+            self._told("state_unwritable", "warning", error.strerror or str(error), file)
         else:
             self._trouble = ""
+
+    def _told(self, event: str, level: str, trouble: str, file: str) -> None:
+        if trouble != self._trouble:
+            say(event, level, error=trouble, file=file)
+        self._trouble, self.dirty = trouble, True
 
     def replace_predecessors(self) -> None:
         """

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -50,6 +51,25 @@ class StateFile:
         os.pwrite(fd, str(os.getpid()).encode(), 0)
         self._lock = fd
         sweep_temporary(self.path)
+
+    def keep_lock(self) -> bool:
+        """
+        Take the lock again where its file was removed or replaced since (a state folder made anew); whether it was.
+
+        Else another daemon could take the one at the path, and both would write the state. Raise as `lock` does; the
+        old lock is kept then, and the next call tries again.
+        """
+        held = self._lock
+        if held is None:
+            return False
+        mine = os.fstat(held)
+        with suppress(FileNotFoundError, NotADirectoryError):
+            there = Path(f"{self.path}.lock").stat()
+            if (there.st_dev, there.st_ino) == (mine.st_dev, mine.st_ino):
+                return False
+        self.lock()
+        os.close(held)
+        return True
 
     def require_ours(self) -> None:
         """Raise StoreError where we are root and the folder is another user's: the daemon could not open our files."""

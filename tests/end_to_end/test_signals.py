@@ -326,3 +326,38 @@ def test_a_daemon_that_checks_daily_is_stale_only_when_its_loop_hangs(place: Pla
     ):
         shown = {**state, "written_at": (later - written).isoformat()}
         assert judge(shown, later, most, locked=True).code == code
+
+
+@SQLITE
+def test_a_state_folder_made_anew_has_one_daemon_again(place: Place) -> None:
+    folder = place.root / "state"
+    place.environ |= {"SCHEDULER_STATE__FILE": str(folder / "state.json"), "SCHEDULER_DAEMON__CHECK_EVERY": "1s"}
+    process = place.start()
+    wait_for((folder / "state.json").exists)
+    folder.rename(place.root / "gone")
+    wait_for((folder / "state.json").exists)
+    assert "state_retaken" in place.log()
+    second = place.run("run")
+    assert (second.returncode, f"pid {process.pid}" in second.stderr) == (4, True)
+    assert place.run("status").returncode == 0
+
+
+@SQLITE
+def test_a_state_file_that_went_to_another_daemon_stays_its_own(place: Place) -> None:
+    folder = place.root / "state"
+    place.environ |= {"SCHEDULER_STATE__FILE": str(folder / "state.json"), "SCHEDULER_DAEMON__CHECK_EVERY": "1s"}
+    first = place.start()
+    wait_for((folder / "state.json").exists)
+    first.send_signal(signal.SIGSTOP)
+    folder.rename(place.root / "gone")
+    second = place.start("second.log")
+    wait_for((folder / "state.json").exists)
+    first.send_signal(signal.SIGCONT)
+    wait_for(lambda: "state_lost" in place.log())
+    checks = place.log().count("check_started")
+    wait_for(lambda: place.log().count("check_started") > checks + 2)
+    assert place.log().count("state_lost") == 1
+    assert json.loads((folder / "state.json").read_text())["pid"] == second.pid
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(20) == 0
+    assert json.loads((folder / "state.json").read_text())["isRunning"] is True
