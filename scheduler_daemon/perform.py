@@ -10,7 +10,7 @@ from functools import partial
 from .channels import repeatable
 from .config import Config
 from .deliver import DEFECT, Deliverer, sentence
-from .errors import LeaseLost, RunError, SchedulerError, SessionError, StoreError, Throttled, UsageError
+from .errors import LeaseLost, RunError, SchedulerError, SessionError, SourceError, StoreError, Throttled, UsageError
 from .judging import Judge, Unmet
 from .lib.clock import monotonic, utc_now
 from .logs import say, say_defect
@@ -18,12 +18,14 @@ from .model import Entry, Outcome, ReportFile, Run, RunStatus, SkipReason, Trigg
 from .notices.trouble import trouble_of
 from .prepare import Preparer
 from .retry import RetryPolicy, next_attempt_at
-from .store import Store
+from .store import Execute, Store
 from .threads import Cancelled, Hold, Stopped
 
 #: One claim lasts this long while other shops wait: a report of ordinary length, or many short ones. The next shop is
 #: taken in the commit that gives this one back, so that short claims cost little and all threads end together.
 MOST_SECONDS = 0.25
+#: Transient trouble that every report of the shop would meet.
+WHOLE_SHOP = ("shop_unavailable", "timeout", "throttled")
 
 
 @dataclass(slots=True)
@@ -156,11 +158,21 @@ class Performer:
             token = self.store.sessions.mark(lease.shop) if trouble.closes_shop else ""
             also = partial(self.store.troubles.ended, lease=lease, run=run, trouble=trouble, token=token)
             go_on = go_on and not trouble.closes_shop
+        if outcome.rest_until is not None:
+            also, go_on = partial(self._rest, run=run, outcome=outcome, until=outcome.rest_until, also=also), False
         following = hold.keep_trying(partial(self.store.corridor.finish, lease, run, outcome, go_on=go_on, also=also))
         if trouble is not None:
             (troubled.discard if trouble.recovered else troubled.add)(run.schedule_id)
             self.tell_owners()
         return following
+
+    def _rest(
+        self, execute: Execute, run: Run, outcome: Outcome, until: datetime, also: Callable[[Execute], None] | None
+    ) -> None:
+        """Let the shop's other runs wait, and write what else follows (*also*)."""
+        if also is not None:
+            also(execute)
+        self.store.resting.rest(execute, run.shop, until, str(outcome.error_code), str(outcome.error))
 
     def _perform(self, run: Run, hold: Hold) -> Outcome:
         """Make and deliver one report; every expected failure becomes part of the outcome."""
@@ -233,15 +245,21 @@ class Performer:
         wait = error.retry_after if isinstance(error, RunError) else None
         throttled = isinstance(error, Throttled)
         failed = 1 if throttled else self.store.history.failed_attempts(run.id) + 1
-        again = next_attempt_at(
-            self.policy, failed=failed, now=now, chance=random.random(), retryable=retryable, retry_after=wait
+        whole = retryable and isinstance(error, SourceError) and error.code in WHOLE_SHOP
+        # The longer the shop is silent, the longer it rests, whichever of its runs tries.
+        tries = failed if throttled or not whole else max(failed, self.store.resting.tried(run.shop, run.id) + 1)
+        endless = replace(self.policy, attempts=tries + 1)
+        later = next_attempt_at(
+            endless, failed=tries, now=now, chance=random.random(), retryable=retryable, retry_after=wait
         )
+        again = later if failed < self.policy.attempts else None
         if again is not None and not throttled and self._comes_first(run, again):
             again = None
+        rest = later if whole else None
         status = RunStatus.FAILED if again is None else RunStatus.QUEUED
         told = (error.code, sentence(error))
         counts = again is None or not throttled
-        return Outcome(status, None, *told, not_before=again, counts=counts, permanent=not retryable)
+        return Outcome(status, None, *told, not_before=again, counts=counts, rest_until=rest, permanent=not retryable)
 
     def _failed(self, run: Run, hold: Hold, outcome: Outcome) -> Outcome:
         """Return *outcome*; where it is the end but somebody has the report, what the deliveries say of it."""

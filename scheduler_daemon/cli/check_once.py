@@ -17,7 +17,7 @@ from ..health.counts import Asked, Counts
 from ..health.snapshot import Observer, Tick
 from ..health.statefile import StateFile
 from ..lib.clock import monotonic, utc_now
-from ..lib.words import parse_length, plural
+from ..lib.words import parse_length, plural, say_length
 from ..logs import say
 from ..model import Pause, Run, RunStatus
 from ..store import SeenSchedule, Store
@@ -213,6 +213,9 @@ def _print(
     for seen in unreadable:
         click.echo(plain(f"{seen.name} of {seen.shop} cannot be read: {seen.problem.rstrip('.')}."))
         click.echo(plain(f"    {_way_out(seen)}"))
+    for shop, number, until in app.store.resting.shops():
+        again = say_length(until - utc_now())
+        click.echo(f"{shop} does not answer; {plural(number, 'report')} of it not tried yet, next try in {again}.")
     for shop, holder in held.items():
         click.echo(f"{shop} is being worked on by {holder}.")
     if code == 4:

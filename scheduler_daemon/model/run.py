@@ -228,6 +228,8 @@ class Outcome:
     timings: Mapping[str, float] = field(default_factory=lambda: NOTHING)
     #: Rows in the table.
     record_count: int | None = None
+    #: Until when the other runs of the shop wait, UTC, because the trouble is the shop's; None where it is not.
+    rest_until: datetime | None = None
     #: Whether it failed in a way that no retry cures.
     permanent: bool = False
 

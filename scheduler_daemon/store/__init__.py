@@ -17,6 +17,7 @@ from .deliveries import Deliveries
 from .engine import Engine
 from .faces import Faces, styles
 from .files import require_file
+from .group import Execute
 from .history import History
 from .invariants import Invariants
 from .judgements import Judgements
@@ -28,6 +29,7 @@ from .notices import Notices
 from .pauses import Pauses
 from .pruning import Pruning
 from .queueing import Queueing
+from .resting import Resting
 from .rights import require_rights
 from .schedule_rows import SeenSchedule
 from .schedules import Schedules
@@ -36,7 +38,7 @@ from .shops import Shops
 from .troubles import Troubles
 from .urls import Target, read_url
 
-__all__ = ["SeenSchedule", "Store", "Target", "new_holder", "read_url"]
+__all__ = ["Execute", "SeenSchedule", "Store", "Target", "new_holder", "read_url"]
 
 MODES = ("hold", "redirect", "live")
 
@@ -87,6 +89,7 @@ class Store:
         self.sessions = Sessions(self.engine, session)
         self.history = History(self.engine)
         self.invariants = Invariants(self.engine)
+        self.resting = Resting(self.engine)
         self.mending = Mending(self.engine)
         self.pruning = Pruning(self.engine)
         self.notebook = Notebook(self.engine, self.holder)

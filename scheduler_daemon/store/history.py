@@ -108,7 +108,7 @@ class History:
         bad = run.status.in_([RunStatus.FAILED.value, RunStatus.PARTIAL.value])
         asks = {
             "queued": waiting & (run.not_before <= at),
-            "retrying": waiting & (run.not_before > at) & (run.attempt > 0),
+            "retrying": waiting & (run.not_before > at) & ((run.attempt > 0) | run.error_code.is_null(False)),
             "succeeded_24h": (run.finished_at > day) & (run.status == RunStatus.SUCCEEDED.value),
             "failed_24h": (run.finished_at > day) & bad,
         }

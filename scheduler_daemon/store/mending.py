@@ -18,7 +18,7 @@ AND shop IN (
 #: waits for a moment that is none (in SQLite a text is beyond every number).
 SHORTEN = f"""
 UPDATE {{ours}}scheduler_run SET not_before = {{now}} + ? WHERE status = 'queued' AND not_before > {{now}} + ?
-AND (attempt > 0 OR due_at > {{now}} + ? OR not_before > {LAST_MOMENT})"""
+AND (attempt > 0 OR error_code IS NOT NULL OR due_at > {{now}} + ? OR not_before > {LAST_MOMENT})"""
 
 SHORTEN_DELIVERIES = """
 UPDATE {ours}scheduler_delivery SET not_before = {now} + ? WHERE state = 'pending' AND not_before > {now} + ?"""

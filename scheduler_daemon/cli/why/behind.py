@@ -160,6 +160,9 @@ def _waits(facts: Facts, run: Run) -> tuple[str, str, str]:
         hint = f"scheduler shops resume {run.shop}"
         return "waits_shop_paused", f"its shop is paused ({facts.seen.shop_paused})", hint
     if not run.attempt and run.not_before > facts.now:
+        if run.error_code:
+            said = f"the shop does not answer ({run.error_code}), and is asked again {facts.clock(run.not_before)}"
+            return "waits_shop_rests", said, hint_for(run)
         return "waits_jitter", f"its jitter lets it start {facts.clock(run.not_before)}", ""
     holder = facts.held.get(run.shop)
     if holder:
