@@ -164,7 +164,15 @@ class Planner:
         unfinished = schedule.overlap is Overlap.SKIP and self.store.queueing.unfinished(seen.id)
         if seen.shop_paused is not None and schedule.paused_at is None:
             schedule = replace(schedule, paused_at=now, paused_reason=seen.shop_paused)
-        return timetable.plan(schedule, now, shop_zone=seen.shop_zone, unfinished=unfinished, pauses=pauses)
+        made = timetable.plan(schedule, now, shop_zone=seen.shop_zone, unfinished=unfinished, pauses=pauses)
+        if made.to_run or made.next_due_at is None or schedule.recurrence is None:
+            return made
+        if schedule.next_due_at is not None and not timetable.is_stale(schedule, seen.shop_zone):
+            return made
+        name, zone, _ = timetable.zone_of(schedule, seen.shop_zone)
+        before = made.next_due_at - timetable.MILLISECOND
+        upcoming = self.store.queueing.first_free(seen.id, schedule.recurrence, zone, before)
+        return timetable.move(schedule, name, made.to_run, made.skipped, upcoming, made.notes)
 
     def _refuse(self, seen: SeenSchedule, now: datetime, found: Found) -> None:
         """Set a row that cannot be read aside, with a failed run in the ledger; the others go on."""

@@ -11,10 +11,11 @@ import click
 
 from ..lib.clock import iso, utc_now
 from ..lib.words import plural
-from ..model import Occurrence
+from ..model import Occurrence, Schedule
 from ..store import SeenSchedule
 from ..store.row_checks import check_zone
-from ..when.timetable import occurrences, spread, zone_of
+from ..when.ahead import coming
+from ..when.timetable import spread
 from .asking import opened
 from .context import Context
 from .moments import zone_here, zone_or_utc
@@ -42,7 +43,7 @@ class Ahead:
     occurrence: Occurrence
 
 
-def coming(rows: Iterable[SeenSchedule], now: datetime, most: timedelta = DAY) -> list[Ahead]:
+def day_ahead(rows: Iterable[SeenSchedule], now: datetime, most: timedelta = DAY) -> list[Ahead]:
     """Return what will run in (*now*, *now* + *most*], by moment; nothing of what is off, paused or unreadable."""
     found = [item for seen in rows if seen.shop_paused is None for item in _of(seen, now, now + most)]
     return sorted(found, key=lambda item: (item.at, item.seen.shop, item.seen.name))
@@ -50,16 +51,21 @@ def coming(rows: Iterable[SeenSchedule], now: datetime, most: timedelta = DAY) -
 
 def _of(seen: SeenSchedule, now: datetime, until: datetime) -> Iterator[Ahead]:
     schedule = seen.schedule
-    if schedule is None or not schedule.active or schedule.paused_at is not None or schedule.recurrence is None:
+    if schedule is None or not schedule.active or schedule.paused_at is not None:
         return
-    _, zone, _ = zone_of(schedule, seen.shop_zone)
-    upcoming = occurrences(schedule.recurrence, zone, now)
+    upcoming = coming(schedule, seen.shop_zone, now)
     item = next(upcoming, None)
     while item is not None and item.due_at <= until:
         following = next(upcoming, None)
-        jitter = spread(schedule, item, following.due_at if following else None) if schedule.jitter else timedelta(0)
-        yield Ahead(item.due_at + jitter, seen, item)
+        yield Ahead(item.due_at + _jitter(schedule, item, following), seen, item)
         item = following
+
+
+def _jitter(schedule: Schedule, item: Occurrence, following: Occurrence | None) -> timedelta:
+    """Return by how much it starts later; a moment that the app wrote never does."""
+    if not schedule.jitter or item.key.startswith("at:"):
+        return timedelta(0)
+    return spread(schedule, item, following.due_at if following else None)
 
 
 def busiest(found: Iterable[Ahead]) -> tuple[datetime, int] | None:
@@ -77,7 +83,7 @@ def show_calendar(context: Context, zone_name: str, as_json: bool) -> None:
     with opened(context) as store:
         rows = store.schedules.all(limit=1_000_000)
         pause = store.pauses.current(now)
-    found = coming(rows, now)
+    found = day_ahead(rows, now)
     hours = _hours(found, now)
     left_out = sum(item.schedule is None or not _runs(item) for item in rows)
     if as_json:

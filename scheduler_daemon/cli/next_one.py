@@ -12,8 +12,9 @@ from ..lib.words import say_length
 from ..lib.zones import stretches
 from ..model import Occurrence
 from ..store import SeenSchedule
+from ..when.ahead import coming
 from ..when.rule_text import sentence
-from ..when.timetable import WALL_KEY, occurrences, zone_of
+from ..when.timetable import WALL_KEY, zone_of
 from .asking import find_report, opened, readable
 from .context import Context
 from .output import echo_json
@@ -30,7 +31,7 @@ def show_one(context: Context, report: str, count: int, as_json: bool) -> None:
     if schedule.recurrence is None:
         raise _no_rule(seen)
     name, zone, _ = zone_of(schedule, seen.shop_zone)
-    found = list(islice(occurrences(schedule.recurrence, zone, now), count))
+    found = list(islice(coming(schedule, seen.shop_zone, now), count))
     befores = [now, *(item.due_at for item in found)]
     between = [_changes(zone, earlier, later) for earlier, later in pairwise(befores)]
     if as_json:

@@ -226,9 +226,10 @@ def _with_cursor(store: Store, config: Config, made: Schedule, now: datetime) ->
     rule = made.recurrence
     if rule is None:
         return made
-    upcoming = first_after(rule, zone, now)
+    upcoming = store.queueing.first_free(made.id, rule, zone, now)
     if upcoming is None:
-        raise UsageError(f"{sentence(rule)} lies in the past.", code="bad_recurrence", hint="Give a later moment.")
+        what = "lies in the past" if first_after(rule, zone, now) is None else "has its row in the history already"
+        raise UsageError(f"{sentence(rule)} {what}.", code="bad_recurrence", hint="Give a later moment.")
     try:
         period = find_period(made.report, upcoming.due_at, name, week_start=config.reports.first_day(made.shop))
         require_reach(period, shop.scopes, upcoming.due_at)

@@ -6,13 +6,14 @@ match, and nothing of its plan is written. The ledger's unique key refuses an oc
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from itertools import islice
 from typing import Any
 
 from ..lib.clock import to_ms
 from ..lib.ids import new_ulid
-from ..model import Occurrence, Plan, Schedule, Trigger
+from ..model import Occurrence, Plan, Recurrence, Schedule, Trigger
+from ..when.timetable import occurrences
 from .engine import Engine
 from .moments import Style, decode, encode, latest_text, style_of
 from .new_runs import BATCH, add_planned, insert_runs, run_values, wake_shops
@@ -26,6 +27,8 @@ PAGE = 1000
 MOST_ASIDE = 30_000
 #: Cursors that are no moments which may lie side by side before a check has set them aside.
 STRANGE = 20
+#: Occurrences ahead whose keys are asked for in one query.
+AHEAD = 30
 #: New rows of the ledger after which a transaction ends, so that others come to write between two of them.
 MOST_ROWS = 1000
 
@@ -137,6 +140,22 @@ class Queueing:
         """Return a schedule's cursor, UTC; None where it has none or the schedule is gone."""
         rows = self.engine.fetch(self.row.select(self.row.next_run_at).where(self.row.id == schedule_id))
         return _moment(rows[0][0]) if rows else None
+
+    def first_free(self, schedule_id: str, rule: Recurrence, zone: tzinfo, after: datetime) -> Occurrence | None:
+        """
+        Return the first occurrence of *rule* after *after* (UTC) of which the ledger has no row yet; None for none.
+
+        After an edit of the zone a wall time that has its row lies ahead again, and the ledger would refuse it.
+        """
+        upcoming, run = occurrences(rule, zone, after), self.engine.tables.run
+        mine = (run.schedule_id == schedule_id) & (run.trigger == Trigger.SCHEDULE.value)
+        while part := list(islice(upcoming, AHEAD)):
+            keys = run.select(run.occurrence_key).where(mine, run.occurrence_key.in_([item.key for item in part]))
+            known = {str(row[0]) for row in self.engine.fetch(keys)}
+            free = next((item for item in part if item.key not in known), None)
+            if free is not None:
+                return free
+        return None
 
     def unfinished(self, schedule_id: str) -> bool:
         """Whether a run of the schedule is queued or running (overlap); what is made for the past stops nothing."""

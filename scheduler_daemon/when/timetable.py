@@ -160,11 +160,11 @@ def plan(
     digest = rule_hash(rule, name)
     notes = (note,) if note else ()
     if schedule.next_due_at is None or _stale(schedule, digest):
-        return _move(schedule, name, (), _left_behind(schedule, now, pauses), _following(rule, zone, now), notes)
+        return move(schedule, name, (), _left_behind(schedule, now, pauses), _following(rule, zone, now), notes)
     moved, cursor = _moved(schedule, digest, zone)
     if cursor is None or (moved and cursor > now):
         later = _following(rule, zone, now if cursor is None else cursor - MILLISECOND)
-        return _move(schedule, name, (), (), later, (*notes, "New zone data moved its next moment."))
+        return move(schedule, name, (), (), later, (*notes, "New zone data moved its next moment."))
     found, upcoming = _due(rule, zone, cursor, now)
     more = upcoming is not None and upcoming.due_at <= now
     if not found:
@@ -176,7 +176,7 @@ def plan(
         following |= {item.key: then for item, then in zip(newest, behind, strict=False)}
         found += newest
     runs, skipped = _choose(schedule, found, now, unfinished, pauses)
-    return _move(schedule, name, _timed(schedule, runs, following, now), skipped, upcoming, notes)
+    return move(schedule, name, _timed(schedule, runs, following, now), skipped, upcoming, notes)
 
 
 def _left_behind(schedule: Schedule, now: datetime, pauses: Sequence[Pause]) -> Skips:
@@ -299,7 +299,7 @@ def spread(schedule: Schedule, occurrence: Occurrence, following: datetime | Non
     return timedelta(milliseconds=int.from_bytes(drawn) * (most // MILLISECOND) >> 64)
 
 
-def _move(
+def move(
     schedule: Schedule,
     zone_name: str,
     runs: tuple[Occurrence, ...],
@@ -307,6 +307,7 @@ def _move(
     upcoming: Occurrence | None,
     notes: tuple[str, ...],
 ) -> Plan:
+    """Return the plan that runs *runs*, writes *skipped*, and moves the cursor to *upcoming*."""
     rule = schedule.recurrence
     over = rule is not None and rule.kind is RuleKind.ONCE and upcoming is None
     due_at = None if upcoming is None else upcoming.due_at

@@ -264,6 +264,66 @@ def test_a_wall_time_that_lies_ahead_again_in_another_zone_comes_due_there(desk:
         }
 
 
+def ran_in_tokyo(desk: Desk) -> datetime:
+    """Store "Weekly Sales", daily, which has just run in Tokyo; return its wall time as an instant of UTC, ahead."""
+    tokyo = now().astimezone(find_zone("Asia/Tokyo")).replace(second=0, microsecond=0) - timedelta(minutes=1)
+    with desk.store() as store:
+        rule, due_at = Recurrence(RuleKind.DAILY, time=f"{tokyo:%H:%M}"), tokyo.astimezone(UTC)
+        make_schedule(store, name="Weekly Sales", recurrence=rule, zone="Asia/Tokyo", next_due_at=due_at)
+        assert Planner(store, "live").check(now()).queued == 1
+    return tokyo.replace(tzinfo=UTC)
+
+
+def ahead_of(desk: Desk) -> datetime:
+    """Return the cursor, after all that say what comes next have been found to name it."""
+    with desk.store() as store:
+        cursor = store.schedules.find("Weekly Sales").due_at
+    assert cursor is not None
+    told = desk.type("reports", "next", "weekly-sales", "-n", "1", "--json").data
+    assert datetime.fromisoformat(told[0]["due_at"]) == cursor
+    day = desk.type("reports", "next", "--all", "--json").data
+    assert [datetime.fromisoformat(item["due_at"]) for item in day] == ([cursor] if within_a_day(cursor) else [])
+    return cursor
+
+
+def within_a_day(moment: datetime) -> bool:
+    return moment <= now() + timedelta(days=1)
+
+
+def test_after_an_edit_of_the_zone_what_has_run_is_not_said_to_come_again(desk: Desk) -> None:
+    ran = ran_in_tokyo(desk)
+    done = desk.type("reports", "edit", "weekly-sales", "--zone", "UTC")
+    assert f"next: {ran + timedelta(days=1):%a %d %b %Y %H:%M} UTC" in done.out
+    assert ahead_of(desk) == ran + timedelta(days=1)
+
+
+def test_after_the_app_changed_the_zone_the_next_moment_is_one_that_runs(desk: Desk) -> None:
+    ran = ran_in_tokyo(desk)
+    with desk.store() as store:
+        store.engine.write("""UPDATE {app}"ReportSchedule" SET "timezone" = 'UTC'""")
+        Planner(store, "live").check(now())
+        assert store.schedules.find("Weekly Sales").due_at == ran + timedelta(days=1)
+        store.engine.write("""UPDATE {app}"ReportSchedule" SET "nextRunAt" = NULL""")
+        Planner(store, "live").check(now())
+    assert ahead_of(desk) == ran + timedelta(days=1)
+
+
+def test_an_edit_to_a_one_off_that_has_run_is_refused_with_the_reason(desk: Desk) -> None:
+    ran = ran_in_tokyo(desk)
+    once = desk.type("reports", "edit", "weekly-sales", "--zone", "UTC", "--every", f"once {ran:%Y-%m-%d %H:%M}")
+    assert (once.code, "has its row in the history already" in once.err) == (2, True), once
+
+
+def test_a_moment_that_the_app_set_is_the_first_that_is_told(desk: Desk) -> None:
+    moment = now() + timedelta(hours=1, seconds=17)
+    with desk.store() as store:
+        make_schedule(store, name="Weekly Sales", next_due_at=moment)
+    told = desk.type("reports", "next", "weekly-sales", "-n", "2", "--json").data
+    assert told[0]["key"] == f"at:{int(moment.timestamp() * 1000)}"
+    assert datetime.fromisoformat(told[1]["due_at"]) > moment
+    assert desk.type("reports", "next", "--all", "--json").data[0]["key"] == told[0]["key"]
+
+
 def test_what_had_come_due_when_the_app_changed_the_rule_leaves_a_row(desk: Desk) -> None:
     with desk.store() as store:
         make_schedule(store, name="Weekly Sales", recurrence=Recurrence(RuleKind.HOURLY), next_due_at=None, zone="UTC")

@@ -13,7 +13,7 @@ from ...lib.zones import host_zone
 from ...sources import TYPES
 from ...store import schema
 from ...store.files import user_name
-from ..next_calendar import busiest, coming
+from ..next_calendar import busiest, day_ahead
 from ..output import short
 from .findings import MOST, OK, PROBLEM, WARNING, Finding, Patient, problem
 
@@ -156,7 +156,7 @@ def check_crowd(patient: Patient) -> Iterator[Finding]:
     if patient.config is None or patient.store is None:
         return
     workers = patient.config.daemon.workers
-    peak = busiest(coming(patient.rows(), utc_now()))
+    peak = busiest(day_ahead(patient.rows(), utc_now()))
     if peak is None or peak[1] <= CROWD * workers:
         return
     zone = host_zone().zone
