@@ -11,6 +11,7 @@ from .access import ShopAccess
 from .config import Config
 from .deliver import Deliverer
 from .errors import StoreError
+from .found import Found, tell
 from .lib.clock import monotonic
 from .logs import say, say_defect
 from .notices.notify import Notifier
@@ -24,7 +25,7 @@ from .sources import TYPES
 from .spool import Spool
 from .store import Store, read_url
 from .threads import Hold, ShopThreads
-from .tick import EVERYTHING, Found, Only, Planner, tell
+from .tick import EVERYTHING, Only, Planner
 
 
 @dataclass(slots=True)

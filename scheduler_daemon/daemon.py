@@ -24,9 +24,10 @@ from .lib.clock import iso, monotonic, utc_now
 from .logs import say, say_defect
 from .loop_clock import CheckTimes, Ticker
 from .model import Pause
+from .pace import Pace
+from .slots import fill_slots
 from .systemd import notify
 from .threads import MOST_LEAKED
-from .tick import fill_slots
 from .wakeup import Wakeup
 
 #: The code of a database that may be read only.
@@ -123,6 +124,7 @@ class Daemon:
     def _check_now(self) -> bool:
         now = utc_now()
         self.app.take_mode()
+        self._take_pace()
         found = self.app.check(now)
         for shop in sorted(found.shops & self.app.threads.busy()):
             say("shop_busy", shop=shop)
@@ -207,16 +209,25 @@ class Daemon:
         planner = self.app.planner
         if self.app.config.daemon.wake == "check" or self.app.mode == "hold":
             return None, "the next check"
-        due = self.app.store.queueing.next_due_at(planner.aside)
+        due = planner.next_look_at(now)
         if due is not None and due <= now:
             # A report is due at this very moment: it starts before anything else is asked.
-            if planner.queue_due(now).queued:
-                self._signs.changed()
-                self._start_shops()
+            for look in (planner.queue_on_time, planner.queue_late):
+                if look(now).queued:
+                    self._signs.changed()
+                    self._start_shops()
             due = None
         if planner.set_cursors(now) or due is None:
-            due = self.app.store.queueing.next_due_at(planner.aside)
+            due = planner.next_look_at(now)
         return due, "a report that comes due" if due else "a schedule"
+
+    def _take_pace(self) -> None:
+        """Take in what is late a share a look; where reports start at checks only, each check takes all."""
+        daemon, planner = self.app.config.daemon, self.app.planner
+        if daemon.wake == "check":
+            planner.pace = None
+        elif planner.pace is None or planner.pace.rest != daemon.peek:
+            planner.pace = Pace(daemon.peek)
 
     def _start_shops(self) -> None:
         if self.app.mode == "hold" or self._pause is not None:

@@ -1,19 +1,21 @@
-"""One look: queue what is due, claim what fits, hand it over. Rescue needs no step: a lease that ended is free."""
+"""One look: queue what is due. Rescue needs no step: a lease that ended is free."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from .errors import StoreError
-from .lib.clock import utc_now
+from .found import Found
+from .lib.clock import monotonic
 from .lib.words import redact
 from .lib.zones import zone_data
 from .logs import say
 from .model import CatchUp, Overlap, Pause, Plan, Schedule, SkipReason
+from .pace import MOST_LATE, Pace
 from .priority import Rules, priority_of
 from .store import SeenSchedule, Store
 from .store.queueing import PAGE
-from .threads import ShopThreads
 from .when import timetable
 
 #: A row that cannot be read is looked at again after this.
@@ -34,24 +36,6 @@ MOST_REPLANNED = 15_000
 EDITS = "edits_after"
 
 
-@dataclass(slots=True)
-class Found:
-    """What one look found."""
-
-    #: Schedules that were due.
-    due: int = 0
-    #: Runs that were queued.
-    queued: int = 0
-    #: Schedules that were due and cannot be read or planned.
-    refused: int = 0
-    #: Schedules of which more was due than one look takes in; the next one goes on.
-    behind: int = 0
-    #: Domains of their shops.
-    shops: set[str] = field(default_factory=set)
-    #: Rows that could not be read, now or before, and why.
-    unreadable: list[SeenSchedule] = field(default_factory=list)
-
-
 class Planner:
     """Queues what is due; remembers only which rows are set aside."""
 
@@ -59,6 +43,8 @@ class Planner:
         self.store = store
         self.mode = mode
         self.rules = rules or Rules()
+        #: The daemon's; without one a look takes in a share of every schedule at once.
+        self.pace: Pace | None = None
         self.aside: dict[str, datetime] = {}
         self._settled: set[str] = set()
 
@@ -80,28 +66,89 @@ class Planner:
         Queue the runs of everything due, and add it to *found*; in mode hold, only count.
 
         Of a schedule that missed much, one plan's share (`timetable.MOST_AT_ONCE`): nobody else waits for the rest.
-        *only* limits it to a shop and a schedule id.
+        With a pace what is late is taken as `queue_late` does. *only* limits it to a shop and a schedule id.
+        """
+        found = found or Found()
+        if self.pace is None or self.mode == "hold" or only != EVERYTHING:
+            self._take_in(now, found, only)
+            return found
+        self.queue_on_time(now, found)
+        return self.queue_late(now, found)
+
+    def queue_on_time(self, now: datetime, found: Found | None = None) -> Found:
+        """Queue the runs of what came due in the last `timetable.GRACE`; it never waits for what is late."""
+        found = found or Found()
+        self._take_in(now, found, since=now - timetable.GRACE)
+        return found
+
+    def queue_late(self, now: datetime, found: Found | None = None) -> Found:
+        """Queue what came due before that: with a pace one look's share, and the next after a rest."""
+        found = found or Found()
+        if self.pace is None or not self.pace.rests(now):
+            started = monotonic()
+            left = self._take_in(now, found, before=now - timetable.GRACE)
+            if self.pace is not None:
+                self.pace.took(now, started, left)
+        return found
+
+    def next_look_at(self, now: datetime) -> datetime | None:
+        """Return when the next look finds something due, UTC; None where nothing has a moment. Raise StoreError."""
+        if self.pace is None or not self.pace.rests(now):
+            return self.store.queueing.next_due_at(self.aside)
+        upcoming = self.store.queueing.next_due_at(self.aside, since=now - timetable.GRACE)
+        return min((moment for moment in (upcoming, self.pace.turn) if moment is not None), default=None)
+
+    def _take_in(
+        self,
+        now: datetime,
+        found: Found,
+        only: Only = EVERYTHING,
+        *,
+        since: datetime | None = None,
+        before: datetime | None = None,
+    ) -> bool:
+        """
+        Queue what is due in [*since*, *before*), page by page; return whether more of it is due.
+
+        Of what is late (*before*) it takes `MOST_LATE` rows; those that missed least come first.
         """
         self._forget_aside(now)
-        found = found or Found()
         handled: set[tuple[str, object]] = set()
         behind: set[str] = set()
+        room = math.inf if before is None else MOST_LATE
         while True:
-            seen = self.store.queueing.due(now, aside=self.aside.keys() | behind, only=only)
+            aside = self.aside.keys() | behind
+            seen = self.store.queueing.due(now, aside=aside, only=only, since=since, before=before)
             fresh = [item for item in seen if (item.id, item.cursor) not in handled and item.id not in behind]
-            found.due += len(fresh)
             if self.mode == "hold" or not fresh:
-                return found
-            handled |= {(item.id, item.cursor) for item in fresh}
-            pauses = self.store.pauses.all()
-            plans = [(item, plan) for item in fresh if (plan := self._plan(item, now, found, pauses)) is not None]
+                found.due += len(fresh)
+                break
+            plans, looked_at = self._share(fresh, now, found, room)
+            handled |= {(item.id, item.cursor) for item in fresh[:looked_at]}
+            room -= sum(len(plan.to_run) + len(plan.skipped) for _, plan in plans)
             found.queued += self._queue(plans, now, found)
-            found.refused += sum(item.id in self.aside for item in fresh)
+            found.refused += sum(item.id in self.aside for item in fresh[:looked_at])
             found.shops |= {item.shop for item, plan in plans if plan.to_run and item.id not in self.aside}
             behind |= {item.id for item, plan in plans if _goes_on(plan, now) and item.id not in self.aside}
-            found.behind = len(behind)
-            if len(seen) < PAGE:
-                return found
+            if len(seen) < PAGE or room <= 0:
+                break
+        found.behind += len(behind)
+        return bool(behind) or room <= 0
+
+    def _share(
+        self, fresh: Sequence[SeenSchedule], now: datetime, found: Found, room: float
+    ) -> tuple[list[tuple[SeenSchedule, Plan]], int]:
+        """Return the plans of as many of *fresh* as make *room* rows, and how many were looked at."""
+        pauses = self.store.pauses.all()
+        plans: list[tuple[SeenSchedule, Plan]] = []
+        for number, item in enumerate(fresh):
+            if room <= 0:
+                return plans, number
+            found.due += 1
+            if (plan := self._plan(item, now, found, pauses)) is not None:
+                plans.append((item, plan))
+                room -= len(plan.to_run) + len(plan.skipped)
+        return plans, len(fresh)
 
     def skip_due(self, seen: SeenSchedule, now: datetime, *, zone_kept: bool = True) -> int:
         """
@@ -261,38 +308,3 @@ def _goes_on(plan: Plan, now: datetime) -> bool:
 def unreadable(seen: SeenSchedule, problem: str) -> SeenSchedule:
     """Return *seen* as a row that cannot be used, and why."""
     return replace(seen, schedule=None, problem=redact(problem)[:300], problem_code="bad_schedule_row")
-
-
-def start_shops(store: Store, threads: ShopThreads, only: str = "") -> int:
-    """Claim as many shops with work as there are free slots and hand them over; return their number."""
-    free = threads.free()
-    if free <= 0:
-        return 0
-    leases = store.leases.claim(free, only, threads.busy())
-    for lease in leases:
-        if not threads.start(lease):
-            store.leases.release(lease)  # its thread gave it back a moment ago and has still to end
-    return len(leases)
-
-
-def fill_slots(store: Store, threads: ShopThreads) -> tuple[int, bool]:
-    """Start shops until no slot is free or no work is left; return how many, and whether others wait for a slot."""
-    started = 0
-    while threads.free() and (more := start_shops(store, threads)):
-        started += more
-    work = None if threads.free() else store.leases.next_work_at()
-    return started, work is not None and work <= utc_now()
-
-
-def tell(found: Found, mode: str, pause: Pause | None = None) -> None:
-    """Log what a check found, in the words of the old service."""
-    if pause is not None and mode != "hold":
-        say("all_paused", "warning", until=pause.until, note=pause.note, due=found.due)
-    elif mode == "hold":
-        say("delivery_held", "warning", due=found.due)
-    elif found.due:
-        say("check_found", due=found.due, unreadable=found.refused)
-        if found.shops:
-            say("check_grouped", shops=len(found.shops))
-    else:
-        say("check_idle")

@@ -12,7 +12,7 @@ from ..errors import UsageError
 from ..lib.clock import monotonic, utc_now
 from ..lib.words import say_length
 from ..model import Run, RunStatus
-from ..tick import start_shops
+from ..slots import start_shops
 from .asking import announce
 from .check_once import stoppable, tell_owners
 from .context import Context

@@ -20,8 +20,9 @@ from ..lib.clock import monotonic, utc_now
 from ..lib.words import parse_length, plural, say_length
 from ..logs import say
 from ..model import Pause, Run, RunStatus
+from ..slots import start_shops
 from ..store import SeenSchedule, Store
-from ..tick import Only, start_shops
+from ..tick import Only
 from .asking import announce, find_report, known_shop
 from .context import Context
 from .dry_run import dry_run as say_dry_run

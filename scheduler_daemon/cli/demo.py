@@ -89,8 +89,8 @@ def _check(shops: list[Any], base_url: str, port: int) -> tuple[int, int]:
 
     from ..app import build, open_store
     from ..config import load_config
+    from ..found import tell
     from ..logs import configure, say
-    from ..tick import tell
 
     configure("error", "console")
     config = load_config(Path("/dev/null"), _overrides(base_url, port), {})
@@ -153,7 +153,7 @@ def _fill(store: Any, shops: list[Any]) -> None:
 
 def _watch(app: "App", wake: Any) -> tuple[int, int]:
     """Run everything, telling each report as it ends."""
-    from ..tick import start_shops
+    from ..slots import start_shops
     from .progress import Progress
 
     app.heartbeat.start()

@@ -65,6 +65,11 @@ def latest_text(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S") + "\x7f"
 
 
+def first_text(moment: datetime) -> str:
+    """Return a text that sorts before every ISO text of *moment*'s second that has a T."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def style_of(value: Any, otherwise: Style) -> Style:
     """Return the style in which *value* was stored, so that it is written back alike; *otherwise* for NULL."""
     if isinstance(value, str):

@@ -15,7 +15,7 @@ from ..lib.ids import new_ulid
 from ..model import Occurrence, Plan, Recurrence, Schedule, Trigger
 from ..when.timetable import occurrences
 from .engine import Engine
-from .moments import Style, decode, encode, latest_text, style_of
+from .moments import Style, decode, encode, first_text, latest_text, style_of
 from .new_runs import BATCH, add_planned, insert_runs, run_values, wake_shops
 from .rows import asked_to_json
 from .schedule_rows import SeenSchedule, is_active, read_row, schedule_query
@@ -55,18 +55,31 @@ class Queueing:
     # Reading --------------------------------------------------------------------------------------------------------
 
     def due(
-        self, now: datetime, limit: int = PAGE, aside: Iterable[str] = (), only: tuple[str, str] = ("", "")
+        self,
+        now: datetime,
+        limit: int = PAGE,
+        aside: Iterable[str] = (),
+        only: tuple[str, str] = ("", ""),
+        *,
+        since: datetime | None = None,
+        before: datetime | None = None,
     ) -> list[SeenSchedule]:
         """
         Return up to *limit* active schedules of our types whose cursor is not after *now*, the earliest first.
 
-        Rows in *aside* (ids) are left out; *only* limits it to a shop and a schedule id.
+        Rows in *aside* (ids) are left out; *only* limits it to a shop and a schedule id; *since* (inclusive) and
+        *before* (exclusive) to what is on time and what is late. Of what is late the latest come first: who missed
+        little is not kept waiting by who missed much.
         """
+        cursor, conditions = self.row.next_run_at, self.not_after(now)
+        if since is not None:
+            conditions = [due & (cursor >= bound) for due, bound in zip(conditions, self._bounds(since), strict=True)]
+        if before is not None:
+            conditions = [due & (cursor < bound) for due, bound in zip(conditions, self._bounds(before), strict=True)]
+        order = cursor if before is None else cursor.desc()
         seen: list[SeenSchedule] = []
-        for condition in self.not_after(now):
-            query = (
-                self._query(aside).where(condition, *self._limited(only)).order_by(self.row.next_run_at).limit(limit)
-            )
+        for condition in conditions:
+            query = self._query(aside).where(condition, *self._limited(only)).order_by(order).limit(limit)
             seen += self._read(query)
         return [item for item in seen if item.due_at is None or item.due_at <= now][:limit]
 
@@ -82,10 +95,18 @@ class Queueing:
             return [cursor <= encode(now, Style.NATIVE)]
         return [cursor <= to_ms(now), (cursor >= "") & (cursor <= latest_text(now))]
 
-    def next_due_at(self, aside: Iterable[str] = ()) -> datetime | None:
-        """Return the earliest cursor of an active schedule of ours, UTC; None where there is none."""
+    def _bounds(self, moment: datetime) -> list[Any]:
+        """Return *moment* in each style of `not_after`; a text is that of its second."""
+        if not self.engine.is_sqlite:
+            return [encode(moment, Style.NATIVE)]
+        return [to_ms(moment), first_text(moment)]
+
+    def next_due_at(self, aside: Iterable[str] = (), since: datetime | None = None) -> datetime | None:
+        """Return the earliest cursor (from *since* on) of an active schedule of ours, UTC; None where there is none."""
         cursor = self.row.next_run_at
         stretches = [cursor < "", cursor >= ""] if self.engine.is_sqlite else [cursor.is_null(False)]
+        if since is not None:
+            stretches = [part & (cursor >= bound) for part, bound in zip(stretches, self._bounds(since), strict=True)]
         found: list[datetime] = []
         for stretch in stretches:
             query = self.row.select(cursor).where(self.ours, stretch, *self._without(aside))

@@ -28,9 +28,9 @@ from scheduler_daemon.lib.http import open_http
 from scheduler_daemon.logs import configure
 from scheduler_daemon.model import Outcome, Recurrence, Report, RuleKind, Run, RunStatus, Schedule
 from scheduler_daemon.perform import Performer
+from scheduler_daemon.slots import fill_slots
 from scheduler_daemon.store import Store
 from scheduler_daemon.threads import Hold, ShopThreads
-from scheduler_daemon.tick import fill_slots
 from scheduler_daemon.when import timetable
 from tests.benchmarks.measured import Row
 from tests.benchmarks.processes import each_database, own_folder

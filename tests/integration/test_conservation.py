@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from scheduler_daemon import tick
 from scheduler_daemon.lib.zones import find_zone
 from scheduler_daemon.model import CatchUp, Recurrence, Report, RuleKind, RunStatus, Schedule
+from scheduler_daemon.pace import MOST_LATE, Pace
 from scheduler_daemon.store import Store
 from scheduler_daemon.tick import ZONE_DATA, Planner
 from scheduler_daemon.when import timetable
@@ -192,6 +193,49 @@ def test_a_year_that_was_missed_is_queued_a_share_a_look_and_nobody_waits_for_it
         looks += 1
     assert (sum(play.rows().values()), looks) == (365 * 24 + 1, 29)
     assert {run.status for run in lasting.history.last_of(play.id, 9000)} == {RunStatus.QUEUED}
+
+
+def test_the_daemon_takes_in_what_is_late_at_a_pace_and_nobody_waits_for_it(lasting: Store) -> None:
+    lasting.notebook.remember("pauses", "")
+    lasting.engine.write('DELETE FROM {app}"ReportSchedule"')
+    begin = datetime(2026, 1, 1, 8, 0, 30, tzinfo=UTC)
+    far = [Play(lasting, RULES[1], "Europe/Paris", begin, CatchUp.ALL) for _ in range(13)]
+    now = begin + timedelta(days=150, minutes=11)
+    planner, rest = Planner(lasting, "live"), timedelta(seconds=1)
+    planner.pace = Pace(rest)
+
+    def rows(plays: list[Play]) -> int:
+        return sum(sum(play.rows().values()) for play in plays)
+
+    missed_one = [Play(lasting, RULES[1], "Europe/Paris", now - timedelta(minutes=m), CatchUp.ALL) for m in (13, 40)]
+    looks = [planner.queue_due(now)]
+    assert (looks[0].due, rows(missed_one)) == (12, 2)  # those that missed little are served first
+    assert MOST_LATE <= rows(far) <= MOST_LATE + timetable.MOST_AT_ONCE
+    # What is late rests: asked again at once there is nothing to do, and the loop may sleep to the next turn.
+    turn = planner.next_look_at(now)
+    assert turn is not None
+    assert turn >= now + rest
+    before = rows(far)
+    assert (planner.queue_due(now + rest / 2).due, rows(far)) == (0, before)
+    # Whoever comes due meanwhile starts at that moment.
+    on_time = Play(lasting, RULES[2], "Europe/Paris", now, CatchUp.LATEST)
+    due_at = lasting.schedules.find(on_time.id).due_at
+    assert due_at is not None
+    planner.pace.turn = due_at + rest / 2
+    assert planner.next_look_at(due_at - rest / 4) == due_at
+    assert (planner.queue_due(due_at).queued, rows([on_time]), rows(far)) == (1, 1, before)
+    # A clock that is set back does not make it rest for hours.
+    planner.pace.turn = now + timedelta(hours=2)
+    assert not planner.pace.rests(now)
+    now = due_at + timedelta(hours=1)
+    while planner.next_look_at(now) is not None and (at := planner.next_look_at(now) or now) <= now + 2 * rest:
+        now = max(now, at)
+        looks.append(planner.queue_due(now))
+        assert len(looks) < 40
+    hours = 150 * 24 + 2
+    assert {sum(play.rows().values()) for play in far} == {hours}
+    assert len(looks) > 13 * hours // (MOST_LATE + timetable.MOST_AT_ONCE)
+    assert planner.pace.turn is None
 
 
 def test_resuming_does_not_flood(lasting: Store) -> None:

@@ -11,10 +11,10 @@ from scheduler_daemon.config import load_config
 from scheduler_daemon.errors import LeaseLost
 from scheduler_daemon.model import Entry, Lease, Outcome, Run, RunStatus
 from scheduler_daemon.perform import Performer
+from scheduler_daemon.slots import start_shops
 from scheduler_daemon.store import Store
 from scheduler_daemon.store.moments import encode
 from scheduler_daemon.threads import Hold, ShopThreads
-from scheduler_daemon.tick import start_shops
 from tests.integration.test_store import queue_due
 from tests.making import make_schedule, now
 
