@@ -35,6 +35,8 @@ MOST = {
 }
 #: Days of a month, February at its longest.
 LENGTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+#: "Every so many months" that come back in the same months each year.
+FITTING = (1, 2, 3, 4, 6, 12)
 #: Days that may be excluded.
 MOST_EXCLUDED = 1000
 #: The fields of each kind as they are stored; those below stand at all kinds, and only where they say something.
@@ -184,16 +186,25 @@ def tidy(rule: Recurrence) -> Recurrence:
 def _every_months(rule: Recurrence) -> tuple[int, ...]:
     """Return the months of "every 3 months", counted from its first month, else its start's, else January."""
     if rule.every < 1 or 12 % rule.every:
-        fits = min((1, 2, 3, 4, 6, 12), key=lambda number: abs(number - rule.every))
-        raise bad(f"Every {rule.every} months does not fit a year.", _months_words(fits))
+        away = min(abs(number - rule.every) for number in FITTING)
+        near = [number for number in FITTING if abs(number - rule.every) == away]
+        raise bad(
+            f"Every {rule.every} months {'does not fit a year' if rule.every > 0 else 'never comes due'}.",
+            '" or "'.join(_months_words(rule, number) for number in near),
+        )
     if rule.every == 12 and rule.months:
         return rule.months
     first = rule.months[0] if rule.months else date.fromisoformat(rule.start).month if rule.start else 1
     return tuple(sorted({(first - 1 + step) % 12 + 1 for step in range(0, 12, rule.every)}))
 
 
-def _months_words(number: int) -> str:
-    return "monthly 1 08:00" if number == 1 else f"every {number} months on day 1 at 08:00"
+def _months_words(rule: Recurrence, number: int) -> str:
+    """Return *rule* as it would be written for every *number* months; all else of it stays."""
+    if rule.months or number == 12:
+        near = sentence(tidy(replace(rule, every=number)))
+        return near[0].lower() + near[1:]
+    near = sentence(replace(rule, every=1))
+    return near.replace("Every month", "every month" if number == 1 else f"every {number} months", 1)
 
 
 def check(rule: Recurrence) -> Recurrence:

@@ -16,7 +16,9 @@ MONTHS = (
 )
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "last")
 WORKDAYS = (1, 2, 3, 4, 5)
+#: The months in which quarters begin, and in which they end: a quarter's last day is that of its last month.
 QUARTERS = (1, 4, 7, 10)
+QUARTER_ENDS = (3, 6, 9, 12)
 
 
 def sentence(rule: Recurrence | None) -> str:
@@ -64,7 +66,7 @@ def _in_months(months: Sequence[int], rule: Recurrence) -> str:
     which = f"the {titled(rule.on)}" if rule.on else f"day{'s' if rule.later_days else ''} {numbers}{clamp}"
     if not months:
         return f"month on {which}"
-    if tuple(months) == QUARTERS:
+    if tuple(months) == (QUARTER_ENDS if rule.on.startswith("last ") else QUARTERS):
         return f"quarter on {which}"
     return f"{listed([MONTHS[number - 1] for number in months])} on {which}"
 

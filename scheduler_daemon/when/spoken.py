@@ -13,7 +13,7 @@ from ..lib.words import did_you_mean
 from ..model import Recurrence, RuleKind
 from .recurrence import check, tidy
 from .rule_parts import MONTH, ORDINAL_FORMS, WEEKDAY, bad, read_clock, read_date, read_month_day, read_on
-from .rule_text import QUARTERS, WORKDAYS
+from .rule_text import QUARTER_ENDS, QUARTERS, WORKDAYS
 
 GROUPS = {"weekday": WORKDAYS, "weekend": (0, 6), "workday": WORKDAYS}
 ONE_CLOCK = r"(?:noon|midnight|\d{1,2}:\d{2}(?: ?[ap]m)?|\d{1,2} ?[ap]m)"
@@ -235,7 +235,7 @@ def _monthly(what: str, every: int) -> Monthly | None:
         return (*yearly, 1)
     found = re.fullmatch(
         r"(monthly|month|quarterly|quarter|yearly|annually|year)(?: on)?(?: (.+))?", what
-    ) or re.fullmatch(r"(the)? ?(.+?) (?:of|in) (?:the|every|each) (month|quarter)", what)
+    ) or re.fullmatch(r"(the)? ?(.+?) (?:of|in) (?:the|every|each) (month|quarter|year)", what)
     if found is None:
         names = re.fullmatch(rf"((?:(?:{MONTH_NAME}|and) ?)+?)(?: on)? (.+)", what)
         day = _month_day(names[2]) if names else None
@@ -248,9 +248,10 @@ def _monthly(what: str, every: int) -> Monthly | None:
     which: MonthDay | None = ("", FIRST) if found[2] is None else _month_day(found[2])
     if which is None:
         return None
+    last = which[0].startswith("last ")
     if unit in ("quarterly", "quarter"):
-        return (*which, QUARTERS, 1)
-    return (*which, (1,), 1) if unit in ("yearly", "annually", "year") else (*which, (), every)
+        return (*which, QUARTER_ENDS if last else QUARTERS, 1)
+    return (*which, (12,) if last else FIRST, 1) if unit in ("yearly", "annually", "year") else (*which, (), every)
 
 
 def _month_day(words: str, *, named: bool = False) -> MonthDay | None:

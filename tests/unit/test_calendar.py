@@ -92,6 +92,9 @@ def test_a_rule_of_an_older_version_keeps_its_hash(rule: Recurrence | None, dige
     assert rule_hash(rule, "Europe/Paris") == digest
 
 
+QUARTERS = "January, April, July and October"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -103,6 +106,10 @@ def test_a_rule_of_an_older_version_keeps_its_hash(rule: Recurrence | None, dige
         ("last working day 17:00", "Every month on the last working day at 17:00"),
         ("the 15th of every month at 7", "Every month on day 15 at 07:00"),
         ("quarterly on the 1st at 6:00", "Every quarter on day 1 at 06:00"),
+        ("last day of the quarter at 18:00", "Every quarter on the last day at 18:00"),
+        ("every january, april, july and october on the last day at 8", f"Every {QUARTERS} on the last day at 08:00"),
+        ("last working day of the year 9:00", "Every year on the last working day of December at 09:00"),
+        ("first monday of the year 9:00", "Every year on the first Monday of January at 09:00"),
         ("every 3 months on day 31 at 6:00", "Every quarter on day 31 (or the month's last day) at 06:00"),
         ("every year on 24 dec at 8", "Every year on 24 December at 08:00"),
         ("every january and july on the 15th at 8am", "Every January and July on day 15 at 08:00"),
@@ -133,6 +140,12 @@ def test_what_people_write_is_understood_and_said_back(words: str, said: str) ->
     assert read_words(said) == read_words(words)
 
 
+def test_the_last_day_of_a_quarter_is_that_of_its_last_month() -> None:
+    rule, begin = read_words("quarterly on the last day at 18:00"), datetime(2026, 1, 1, tzinfo=UTC)
+    found = islice(occurrences(rule, UTC, begin), 4)
+    assert [item.key[5:10] for item in found] == ["03-31", "06-30", "09-30", "12-31"]
+
+
 @pytest.mark.parametrize(
     ("words", "reason", "nearest"),
     [
@@ -142,7 +155,14 @@ def test_what_people_write_is_understood_and_said_back(words: str, said: str) ->
         ("daily 8:00 from 2026-12-25 until 2026-12-24", "It ends on 2026-12-24, before it starts", "from 2026-12-25"),
         ("once 2026-12-24 08:00 until 2026-12-30", "has no start, no end", "once 2026-12-24T08:00"),
         ("0 9 31 2 *", "never comes due", "0 9 L 2 *"),
-        ("every 5 months on day 1 at 8:00", "does not fit a year", "every 4 months on day 1 at 08:00"),
+        (
+            "every 5 months on the 3rd at 9:30",
+            "does not fit a year",
+            '"every 4 months on day 3 at 09:30" or "every 6 months on day 3 at 09:30"',
+        ),
+        ("every 7 months on last friday at 9", "does not fit a year", '"every 6 months on the last Friday at 09:00".'),
+        ("every 24 months on the 3rd at 9:30", "does not fit a year", '"every year on 3 January at 09:30".'),
+        ("every 0 months on the 3rd at 9:30", "never comes due", '"every month on day 3 at 09:30".'),
         (
             "daily at 8 from 2026-12-25 until 2026-12-25 except 2026-12-25",
             "exceptions leave no day",
@@ -161,8 +181,8 @@ def test_what_never_comes_due_is_refused_with_the_nearest_that_does(words: str, 
         read_words(words)
     assert caught.value.code == "bad_recurrence"
     assert nearest in caught.value.hint
-    offered = caught.value.hint.split('"')[1]
-    read_words(offered)  # what is offered works
+    for offered in caught.value.hint.split('"')[1::2]:
+        read_words(offered)  # what is offered works
 
 
 @pytest.mark.parametrize(
