@@ -124,7 +124,9 @@ def read_cron(text: str) -> Any:
     if len(fields) != 5:
         raise bad(f"{text!r} has {len(fields)} fields; cron text has five (minute hour day month weekday).")
     try:
-        return CronSim(text, datetime(2026, 1, 1))  # noqa: DTZ001 (any moment will do)
+        # Quartz writes ? where the day may be any.
+        days = ["*" if field == "?" else field for field in fields[2:]]
+        return CronSim(" ".join([*fields[:2], *days]), datetime(2026, 1, 1))  # noqa: DTZ001 (any moment will do)
     except CronSimError as error:
         if fields[2].isdigit() and 29 < int(fields[2]) < 32 and "day-of-month" in str(error):
             near = " ".join([*fields[:2], "L", *fields[3:]])

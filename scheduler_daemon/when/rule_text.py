@@ -19,6 +19,8 @@ WORKDAYS = (1, 2, 3, 4, 5)
 #: The months in which quarters begin, and in which they end: a quarter's last day is that of its last month.
 QUARTERS = (1, 4, 7, 10)
 QUARTER_ENDS = (3, 6, 9, 12)
+#: Times of day of cron text that are said one by one.
+MOST_TIMES = 6
 
 
 def sentence(rule: Recurrence | None) -> str:
@@ -100,20 +102,36 @@ def _each(number: int, unit: str) -> str:
 
 def _cron(text: str) -> str:
     """Return cron text in words where it is of a plain form, with the text itself beside; else the text alone."""
-    minute, hour, *days, weekday = text.split()
-    plain = ""
-    if re.fullmatch(r"\*(/[1-9]\d?)?", minute) and [hour, *days, weekday] == ["*"] * 4 and _even(minute, 60):
-        plain = _each(_step(minute), "minute")
-    elif minute.isdigit() and hour.isdigit() and days[1] == weekday == "*" and (numbers := _cron_days(days[0])):
-        which = listed([str(number) for number in numbers])
-        plain = f"month on day{'s' if len(numbers) > 1 else ''} {which} at {int(hour):02}:{int(minute):02}"
-    elif minute.isdigit() and days == ["*", "*"]:
-        chosen = _cron_weekdays(weekday)
-        if re.fullmatch(r"\*(/[1-9]\d?)?", hour) and weekday == "*" and _even(hour, 24):
-            plain = f"{_each(_step(hour), 'hour')} at :{int(minute):02}"
-        elif hour.isdigit() and chosen:
-            plain = f"{weekdays(chosen)} at {int(hour):02}:{int(minute):02}"
+    minute, hour, day, month, weekday = _without_names(text).split()
+    often = _cron_often(minute, hour, [day, month, weekday])
+    days = _cron_days(day, month, weekday)
+    times = _cron_times(minute, hour)
+    plain = often or (f"{days} at {listed(times)}" if days and times else "")
     return f"Every {plain} (cron {text})" if plain else f"By cron text '{text}'"
+
+
+def _without_names(text: str) -> str:
+    """Return cron text with numbers in place of the names of days and months, and ``*`` in place of Quartz's ``?``."""
+    numbers = {name[:3].upper(): str(number) for number, name in enumerate(DAYS)}
+    numbers |= {name[:3].upper(): str(number) for number, name in enumerate(MONTHS, 1)}
+    return re.sub(r"[A-Za-z]{3}", lambda found: numbers.get(found[0].upper(), found[0]), text).replace("?", "*")
+
+
+def _cron_often(minute: str, hour: str, days: list[str]) -> str:
+    """Return "15 minutes", "2 hours at :30", "hour from 09:00 to 17:00 on weekdays"; empty for all else."""
+    every_day = days == ["*"] * 3
+    if every_day and hour == "*" and _even(minute, 60):
+        return _each(_step(minute), "minute")
+    if every_day and minute.isdigit() and _even(hour, 24):
+        return f"{_each(_step(hour), 'hour')} at :{int(minute):02}"
+    span = re.fullmatch(r"(\d{1,2})-(\d{1,2})", hour)
+    chosen = _cron_weekdays(days[2])
+    if span is None or days[:2] != ["*", "*"] or not chosen or not (minute.isdigit() or _even(minute, 60)):
+        return ""
+    what = "hour" if minute.isdigit() else _each(_step(minute), "minute")
+    first, last = (int(minute), int(minute)) if minute.isdigit() else (0, 60 - _step(minute))
+    on = "" if len(chosen) == 7 else f" on {'weekdays' if chosen == WORKDAYS else weekdays(chosen)}"
+    return f"{what} from {int(span[1]):02}:{first:02} to {int(span[2]):02}:{last:02}{on}"
 
 
 def _step(field: str) -> int:
@@ -121,15 +139,53 @@ def _step(field: str) -> int:
 
 
 def _even(field: str, whole: int) -> bool:
-    return whole % _step(field) == 0
+    """Whether *field* is ``*`` or a step that fits into *whole*, so that "every so many" is true."""
+    return bool(re.fullmatch(r"\*(/[1-9]\d?)?", field)) and whole % _step(field) == 0
 
 
-def _cron_days(field: str) -> list[int]:
+def _cron_times(minute: str, hour: str) -> list[str]:
+    """Return the times of day of two lists of digits; none where there are more than can be read at a glance."""
+    if not all(re.fullmatch(r"\d{1,2}(,\d{1,2})*", field) for field in (minute, hour)):
+        return []
+    times = sorted({f"{int(h):02}:{int(m):02}" for h in hour.split(",") for m in minute.split(",")})
+    return times if len(times) <= MOST_TIMES else []
+
+
+def _cron_days(day: str, month: str, weekday: str) -> str:
+    """Return "Monday in June and July", "month on the first and third Monday"; empty for what is not as plain."""
+    months = sorted({int(number) for number in month.split(",")}) if re.fullmatch(r"\d+(,\d+)*", month) else []
+    if month != "*" and not (months and 1 <= months[0] <= months[-1] <= 12):
+        return ""
+    names = f" in {listed([MONTHS[number - 1] for number in months])}" if months else ""
+    if day == "*":
+        chosen = _cron_weekdays(weekday)
+        if chosen:
+            return f"{weekdays(chosen)}{names}"
+        which = _cron_nth(weekday)
+        return f"month on {which}" if which and not months else ""
+    numbers = _cron_month_days(day)
+    if weekday != "*" or months or not numbers:
+        return ""
+    return f"month on day{'s' if len(numbers) > 1 else ''} {listed([str(number) for number in numbers])}"
+
+
+def _cron_month_days(field: str) -> list[int]:
     """Return the days of cron's third field where it is a list of digits that every month has; else none."""
     if not re.fullmatch(r"\d{1,2}(,\d{1,2})*", field):
         return []
     numbers = sorted({int(number) for number in field.split(",")})
     return numbers if numbers[-1] <= 28 else []
+
+
+def _cron_nth(field: str) -> str:
+    """Return "the first and third Monday" for ``1#1,1#3``; empty for what is no list of n-th weekdays."""
+    by_day: dict[int, list[int]] = {}
+    for item in field.split(","):
+        found = re.fullmatch(r"([0-7])(?:#([1-5])|L)", item)
+        if found is None:
+            return ""
+        by_day.setdefault(int(found[1]) % 7, []).append(int(found[2] or 6) - 1)
+    return listed([f"the {listed([ORDINALS[n] for n in sorted(nth)])} {DAYS[day]}" for day, nth in by_day.items()])
 
 
 def _cron_weekdays(field: str) -> tuple[int, ...]:

@@ -9,26 +9,22 @@ from dataclasses import replace
 from datetime import date
 
 from ..errors import UsageError
-from ..lib.words import did_you_mean
 from ..model import Recurrence, RuleKind
+from .habits import CLOCK, plainer, refuse_unclear, without_days
 from .recurrence import check, tidy
-from .rule_parts import MONTH, ORDINAL_FORMS, WEEKDAY, bad, read_clock, read_date, read_month_day, read_on
-from .rule_text import QUARTER_ENDS, QUARTERS, WORKDAYS
+from .rule_parts import MONTH, ORDINAL_FORMS, bad, read_clock, read_date, read_month_day, read_on
+from .rule_text import QUARTER_ENDS, QUARTERS
+from .spoken_cron import MONTH_NAME, read_many
+from .spoken_days import read_days
 
-GROUPS = {"weekday": WORKDAYS, "weekend": (0, 6), "workday": WORKDAYS}
-ONE_CLOCK = r"(?:noon|midnight|\d{1,2}:\d{2}(?: ?[ap]m)?|\d{1,2} ?[ap]m)"
 #: Behind "at" a bare hour is a time of day too.
-BARE_CLOCK = rf"(?:{ONE_CLOCK}|\d{{1,2}})"
+BARE_CLOCK = rf"(?:{CLOCK}|\d{{1,2}})"
 AND = r"(?: and| at)* "
-TIMES = re.compile(rf"(.+?)(?: at ({BARE_CLOCK}(?:{AND}{BARE_CLOCK})*)| ({ONE_CLOCK}(?:{AND}{ONE_CLOCK})*))")
+TIMES = re.compile(rf"(.+?)(?: at ({BARE_CLOCK}(?:{AND}{BARE_CLOCK})*)| ({CLOCK}(?:{AND}{CLOCK})*))")
 HALF = re.compile(r"(\d{1,2})(?::(\d{2}))? ?([ap])m")
 EACH = re.compile(r"(?:(\d+) )?(minute|hour)s?(?: at :?(\d{1,2})| :(\d{1,2}))?")
 HOURLY = re.compile(r"hourly(?: (?:at )?:?(\d{1,2}))?")
-MONTH_NAME = "|".join(sorted(MONTH, key=len, reverse=True))
 NUMBER = r"(\d{1,2})(?:st|nd|rd|th)?"
-DAY_NAME = "|".join(sorted(WEEKDAY, key=len, reverse=True))
-#: "monday to friday", "mon-fri".
-SPAN = re.compile(rf"\b({DAY_NAME})s?(?: ?[-–] ?| to | through )({DAY_NAME})s?\b")
 DATE = rf"\d{{4}}-\d{{2}}-\d{{2}}|\d{{1,2}}(?:st|nd|rd|th)? (?:of )?(?:{MONTH_NAME}) \d{{4}}"
 #: "once on 24 dec 2026 at 8", "2026-12-24 08:00".
 ONE_OFF = re.compile(rf"(?:once )?(?:on )?({DATE})(?: at|t)? ?({BARE_CLOCK})")
@@ -56,12 +52,14 @@ def read_words(text: str) -> Recurrence:
     if cron:
         _, bounds = _clauses(_plain(f"cron {clauses}"))
         return check(_bounded(Recurrence(RuleKind.CRON, cron=cron), bounds))
-    words, bounds = _clauses(words)
+    words, bounds = _clauses(without_days(text, words))
     named = CRON.fullmatch(words)
     if named:
         cron = next(found for found in named.groups() if found)
         rule = Recurrence(RuleKind.CRON, cron=_written(text, cron))
     else:
+        words = plainer(words)
+        refuse_unclear(text, words)
         rule = _core(text, re.sub(r"^(?:every|each) ", "", words))
     return check(tidy(_bounded(rule, bounds)))
 
@@ -99,8 +97,9 @@ def _clauses(words: str) -> tuple[str, dict[str, tuple[str, ...]]]:
         name = "start" if word in ("from", "starting") else "exclude" if word == "except" else "end"
         bounds[name] = tuple(_date(item) for item in re.findall(DATE, found[3]))
         words = found[1]
-    if re.search(r" (until|except|starting) ", words):
-        raise bad(f"{words!r} names no day that is understood behind {words.split()[-1]!r}; write it as 2026-12-24.")
+    loose = re.search(r" (until|except|starting) (?:on |from |for )?(.+)", words)
+    if loose:
+        raise bad(f"{loose[2]!r} behind {loose[1]!r} is no day that is understood; write it as 2026-12-24, at the end.")
     return words, bounds
 
 
@@ -141,7 +140,7 @@ def _core(text: str, words: str) -> Recurrence:
     found = TIMES.fullmatch(words)
     if not found:
         raise _not_understood(text, words)
-    tokens = re.findall(BARE_CLOCK, found[2]) if found[2] else re.findall(ONE_CLOCK, found[3])
+    tokens = re.findall(BARE_CLOCK, found[2]) if found[2] else re.findall(CLOCK, found[3])
     first, *others = sorted({_clock(token) for token in tokens})
     return _on_days(text, found[1].strip(), first, tuple(others))
 
@@ -149,8 +148,8 @@ def _core(text: str, words: str) -> Recurrence:
 def _not_understood(text: str, words: str) -> UsageError:
     if re.fullmatch(r"\d{1,2}:\d{2}", words):
         return bad(f'{text!r} names no day; write "daily {words}", or a day of the week.')
-    if re.fullmatch(r"[\d*/\- ]+", words):
-        return bad(f"{text!r} has {len(words.split())} fields; cron text has five (minute hour day month weekday).")
+    if re.fullmatch(r"[\d*/-]+(?: [\d*?/l#-]+| [a-z]{3}(?:#\d|-[a-z]{3})?){2,}", words):
+        return bad(f"{text!r} has {len(text.split())} fields; cron text has five (minute hour day month weekday).")
     return bad(f"{text!r} is not understood{'' if re.search('[0-9]', words) else ': it names no time of day'}.")
 
 
@@ -180,6 +179,9 @@ def _on_days(text: str, what: str, clock: str, also: tuple[str, ...]) -> Recurre
     what = re.sub(r"^(?:every |each )", "", what)
     if what in ("daily", "day"):
         return Recurrence(RuleKind.DAILY, time=clock, also=also)
+    by_cron = read_many(text, what, (clock, *also))
+    if by_cron is not None:
+        return by_cron
     many = re.fullmatch(r"(\d+|other) (day|week|month)s?(?: on)?(?: (.+))?", what)
     number = 1 if many is None else 2 if many[1] == "other" else int(many[1])
     if many and many[2] == "day" and not many[3]:
@@ -192,32 +194,10 @@ def _on_days(text: str, what: str, clock: str, also: tuple[str, ...]) -> Recurre
     rest = many[3] or "" if many and many[2] == "week" else what
     if what.startswith("other ") and many is None:
         rest, number = what.removeprefix("other "), 2
-    days = _weekdays(text, rest)
+    days = read_days(text, rest)
     if number == 1 and len(days) == 7:
         return Recurrence(RuleKind.DAILY, time=clock, also=also)
     return Recurrence(RuleKind.WEEKLY, time=clock, also=also, days=days, every=number)
-
-
-def _weekdays(text: str, what: str) -> tuple[int, ...]:
-    days: set[int] = set()
-    for first, last in SPAN.findall(what):
-        begin = WEEKDAY[first]
-        days |= {(begin + number) % 7 for number in range((WEEKDAY[last] - begin) % 7 + 1)}
-    what = SPAN.sub("", what)
-    for word in re.sub(r"^(?:weekly|week)(?= |$)", "", what).split():
-        plain = word if word in WEEKDAY else word.rstrip("s")
-        if plain in GROUPS:
-            days |= set(GROUPS[plain])
-        elif plain in WEEKDAY:
-            days.add(WEEKDAY[plain])
-        elif plain == "day":
-            days |= set(range(7))
-        elif word not in ("on", "and", "every"):
-            near = did_you_mean(word, [*WEEKDAY, *GROUPS, "daily", "monthly", "hourly", "quarterly", "yearly"])
-            raise bad(f"{text!r} is not understood: {word!r} is no day.{near}")
-    if not days:
-        raise bad(f"{text!r} names no day.")
-    return tuple(sorted(days))
 
 
 # Months -------------------------------------------------------------------------------------------------------------

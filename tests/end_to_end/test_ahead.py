@@ -47,7 +47,7 @@ def test_rules_on_standard_input_are_answered_line_by_line(desk: Desk) -> None:
         ("[]", "usage", "no JSON object"),
         ({"cron": "* * *"}, "bad_recurrence", "has 3 fields"),
         ({"cron": "0 9 31 2 *"}, "bad_recurrence", "never comes due"),
-        ({"every": "monday 8", "zone": "Mars/Base"}, "bad_recurrence", "is not understood"),
+        ({"every": "monday 8 15", "zone": "Mars/Base"}, "bad_recurrence", "is not understood"),
         ({"every": "monday 8:00", "zone": "Mars/Base"}, "unknown_zone", "no time zone"),
         ({"every": "monday 8:00", "from": "soon"}, "usage", "no moment"),
         ({"every": "monday 8:00", "count": 0}, "usage", "count 0"),

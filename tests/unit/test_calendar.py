@@ -132,12 +132,111 @@ QUARTERS = "January, April, July and October"
         ("once 2026-12-24T08:00", "Once, on 2026-12-24 at 08:00"),
         ("on 2026-12-24 at 8:00", "Once, on 2026-12-24 at 08:00"),
         ("0 9 1,15 * *", "Every month on days 1 and 15 at 09:00 (cron 0 9 1,15 * *)"),
-        ("0 9 * * MON#1", "By cron text '0 9 * * MON#1'"),
+        ("0 9 * * MON#1", "Every month on the first Monday at 09:00 (cron 0 9 * * MON#1)"),
+        ("0 9 ? * MON", "Every Monday at 09:00 (cron 0 9 ? * MON)"),
+        ("0 9,18 * * *", "Every day at 09:00 and 18:00 (cron 0 9,18 * * *)"),
+        ("*/15 9-17 * * 1-5", "Every 15 minutes from 09:00 to 17:45 on weekdays (cron */15 9-17 * * 1-5)"),
+        ("30 9-17 * * MON,TUE", "Every hour from 09:30 to 17:30 on Monday and Tuesday (cron 30 9-17 * * MON,TUE)"),
+        ("0 9 1 * 1", "By cron text '0 9 1 * 1'"),
+        ("0 9 * 6 1#1", "By cron text '0 9 * 6 1#1'"),
+        ("*/7 * * * *", "By cron text '*/7 * * * *'"),
+        (
+            "first and third monday at 9:00",
+            "Every month on the first and third Monday at 09:00 (cron 0 9 * * 1#1,1#3)",
+        ),
+        (
+            "1st monday and last friday of the month at 9 and 17",
+            "Every month on the first Monday and the last Friday at 09:00 and 17:00 (cron 0 9,17 * * 1#1,5L)",
+        ),
+        ("mondays in june and july at 8:00", "Every Monday in June and July at 08:00 (cron 0 8 * 6,7 1)"),
+        ("every day in january at 8", "Every day in January at 08:00 (cron 0 8 * 1 *)"),
     ],
 )
 def test_what_people_write_is_understood_and_said_back(words: str, said: str) -> None:
     assert sentence(read_words(words)) == said
     assert read_words(said) == read_words(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "plainly"),
+    [
+        ("9:00 every day", "daily 9:00"),
+        ("9am and 5pm on weekdays", "weekdays at 9:00 and 17:00"),
+        ("At 09:00 AM, Monday through Friday", "weekdays 9:00"),
+        ("at 8 every monday until 2027-01-31", "monday 8:00 until 2027-01-31"),
+        ("monday 8", "monday 8:00"),
+        ("daily 8, 12 and 18", "daily 8:00, 12:00 and 18:00"),
+        ("biweekly on friday at 9:00", "every 2 weeks on friday at 9:00"),
+        ("fortnightly on monday at 8", "every 2 weeks on monday at 8:00"),
+        ("every two weeks on friday at 9", "every 2 weeks on friday at 9:00"),
+        ("every second day at 8:00", "every 2 days at 8:00"),
+        ("@hourly", "hourly :00"),
+        ("@daily except 2026-12-25", "daily 0:00 except 2026-12-25"),
+        ("@weekly", "sunday 0:00"),
+        ("@monthly", "monthly 1 0:00"),
+        ("@yearly", "yearly on 1 january at 0:00"),
+        ("@every 1h30m", "every 90 minutes"),
+        ("every 15m", "every 15 minutes"),
+        ("every 2 hrs", "every 2 hours"),
+        ("every half hour", "every 30 minutes"),
+        ("every hour at 15 past", "hourly :15"),
+        ("every day except sunday at 9:00", "mon-sat 9:00"),
+        ("daily at 8:00 except weekends", "weekdays 8:00"),
+        ("Every weekday (Monday to Friday) at 9:00", "weekdays 9:00"),
+        ("mon/wed/fri 9:00", "mon, wed and fri 9:00"),
+        ("Mon..Fri *-*-* 09:00:00", "weekdays 9:00"),
+        ("every monday at 9 a.m.", "monday 9:00"),
+        ("weekdays at 8h30", "weekdays 8:30"),
+        ("once a month at 8:00", "monthly 8:00"),
+        ("end of month at 18:00", "last day of the month 18:00"),
+        ("beginning of the quarter 9:00", "quarterly on the 1st at 9:00"),
+        ("first of the month at 9", "monthly 1 9:00"),
+    ],
+)
+def test_other_ways_of_writing_it_mean_the_same(words: str, plainly: str) -> None:
+    assert read_words(words) == read_words(plainly)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason", "way_out"),
+    [
+        (
+            "every second monday at 8:00",
+            "of weeks or of a month",
+            '"every 2 weeks on monday at 8:00" or "second monday of',
+        ),
+        ("every 15 minutes from 9:00 to 17:00 on weekdays", "a span of hours", '"*/15 9-16 * * 1-5"'),
+        ("hourly between 9 and 17", "a span of hours", '"0 9-17 * * *"'),
+        ("monday 8:00 and tuesday 9:00", "times of its own for several days", ""),
+        ("first and third monday at 9:00 and 17:30", "do not go into one rule", ""),
+        ("every day except weekdays and weekends at 8", "leaves no day", ""),
+        ("bimonthly 9:00", "twice a month or every 2 months", ""),
+        ("tomorrow at 8", "no day of the calendar", ""),
+        ("24/12/2026 08:00", "read in two ways; write it as 2026-12-24", ""),
+        ("monday 15.12 8:00", "'15.12' is no day", ""),
+        ("RRULE:FREQ=WEEKLY;BYDAY=MO", "is an RRULE", ""),
+        ("cron(0 9 * * ? *)", "cron text of AWS", ""),
+        ("0 9 * * ? *", "has 6 fields", ""),
+        ("? 9 * * *", "is not understood", ""),
+        ("CRON_TZ=UTC 0 9 * * *", "--zone", ""),
+        ("daily 9:00 Europe/Paris", "--zone Europe/Paris", ""),
+        ("2026-12-24T08:00:00Z", "names an offset", ""),
+        ("daily 08:00:30", "has seconds", ""),
+        ("every 90 seconds", "counts seconds", ""),
+        ("every 4 years on 29 feb at 8:00", "more than a year", ""),
+        ("@reboot", "reports run REPORT", ""),
+        ("monthly 31 feb 8:00", "'monthly' does not go with the rest", ""),
+        ("every monday until christmas at 9", "'christmas at 9' behind 'until' is no day", ""),
+    ],
+)
+def test_what_cannot_be_said_is_refused_with_its_reason(words: str, reason: str, way_out: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read_words(words)
+    assert reason in caught.value.message
+    assert way_out in caught.value.hint
+    if way_out:
+        for offered in caught.value.hint.split('"')[1::2]:
+            read_words(offered)
 
 
 def test_the_last_day_of_a_quarter_is_that_of_its_last_month() -> None:

@@ -195,7 +195,7 @@ def test_every_period_is_known_or_refused() -> None:
         ("monthly 31 06:00", "Every month on day 31 (or the month's last day) at 06:00"),
         ("hourly :15", "Every hour at :15"),
         ("once 2026-12-24 08:00", "Once, on 2026-12-24 at 08:00"),
-        ("*/15 8-18 * * 1-5", "By cron text '*/15 8-18 * * 1-5'"),
+        ("*/15 8-18 * * 1-5", "Every 15 minutes from 08:00 to 18:45 on weekdays (cron */15 8-18 * * 1-5)"),
     ],
 )
 def test_a_recurrence_is_read_as_people_write_it_and_said_back(words: str, said: str) -> None:
