@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 from .app import App
+from .awaited import Awaited
 from .errors import SchedulerError, StoreError
 from .health.counts import Asked, Counts
 from .health.lifesigns import LifeSigns
@@ -192,7 +193,8 @@ class Daemon:
             return soon
         self.app.store.engine.require_file()
         self._look_for_pause()
-        due, self.tick.waits_for = self._wake_due(now)
+        checks_only = self.app.config.daemon.wake == "check" or self.app.mode == "hold"
+        due = None if checks_only else self._wake_due(now)
         ready = self.app.mode != "hold" and self._pause is None
         work = self.app.store.leases.next_work_at() if ready else None
         if work is not None and work <= utc_now():
@@ -200,15 +202,22 @@ class Daemon:
             work = None
         else:
             self.app.performer.others_wait = False
+        pace, pause = self.app.planner.pace, None if self.app.mode == "hold" else self._pause
+        late = pace is not None and due is not None and due == pace.turn
+        awaited = Awaited(checks_only, pause, self.app.performer.others_wait, due, late, work)
+        self._note(*awaited.said())
         if self.tick.last_error is not None and self._may_write():
             self._well()
         return min(moment for moment in (due, work, soon) if moment is not None)
 
-    def _wake_due(self, now: datetime) -> tuple[datetime | None, str]:
-        """Queue what is due; return the next moment of a schedule, and what the loop waits for, in words."""
+    def _note(self, waits_for: str, until: datetime | None) -> None:
+        """Show what the loop waits for; soon, where it is another thing than before."""
+        self._signs.dirty |= waits_for != self.tick.waits_for
+        self.tick.waits_for, self.tick.waits_until = waits_for, until
+
+    def _wake_due(self, now: datetime) -> datetime | None:
+        """Queue what is due; return the next moment of a schedule."""
         planner = self.app.planner
-        if self.app.config.daemon.wake == "check" or self.app.mode == "hold":
-            return None, "the next check"
         due = planner.next_look_at(now)
         if due is not None and due <= now:
             # A report is due at this very moment: it starts before anything else is asked.
@@ -219,7 +228,7 @@ class Daemon:
             due = None
         if planner.set_cursors(now) or due is None:
             due = planner.next_look_at(now)
-        return due, "a report that comes due" if due else "a schedule"
+        return due
 
     def _take_pace(self) -> None:
         """Take in what is late a share a look; where reports start at checks only, each check takes all."""

@@ -93,6 +93,8 @@ def _screen(verdict: Verdict, now: datetime) -> None:
     click.echo(f"SCHEDULER {word} - {plain(', '.join(head))}, delivery {state.get('delivery_mode')}")
     if verdict.code != 2:
         click.echo(_who(state, now))
+        for line in _waits(state.get("tick") or {}, now):
+            click.echo(line)
     for item in state.get("running") or ():
         click.echo(plain(_running(item, now)))
     for reason in verdict.reasons[1:]:
@@ -104,6 +106,20 @@ def _screen(verdict: Verdict, now: datetime) -> None:
     click.echo(f"database {short(str(state.get('database')))}")
     step = verdict.next_step or 'keep it running with systemd: README, "Operations"'
     click.echo(step if re.match(r"(Next|See|Run|Start it): ", step) else f"Next: {step}")
+
+
+def _waits(tick: Mapping[str, Any], now: datetime) -> list[str]:
+    """Return the line on what the loop waits for; none where the file is not a daemon's."""
+    if not tick.get("waits_for"):
+        return []
+
+    def left(moment: Any) -> str:
+        wait = datetime.fromisoformat(str(moment)) - now
+        return f"in {say_length(wait)}" if wait > timedelta(0) else "now"
+
+    until = f", {left(tick['waits_until'])}" if tick.get("waits_until") else ""
+    check = f"; next check {left(tick['next_at'])}" if tick.get("next_at") else ""
+    return [plain(f"waits    for {tick['waits_for']}{until}{check}")]
 
 
 def _running(item: Mapping[str, Any], now: datetime) -> str:

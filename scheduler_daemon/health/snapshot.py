@@ -30,6 +30,8 @@ class Tick:
     next_at: datetime | None = None
     #: What the loop waits for, in words.
     waits_for: str = ""
+    #: Until when, UTC, where that is known.
+    waits_until: datetime | None = None
     #: What went wrong since: code, message, hint, at; None while all is well.
     last_error: dict[str, Any] | None = None
     #: The delivery mode, the rows set aside and the slots, as the loop last saw them.
@@ -68,6 +70,7 @@ class Observer:
                 "took_ms": tick.took_ms,
                 "next_at": iso(tick.next_at) if tick.next_at else None,
                 "waits_for": tick.waits_for,
+                "waits_until": iso(tick.waits_until) if tick.waits_until else None,
             },
             "running": [_running(hold) for hold in holds],
             "delivery_mode": tick.asked.delivery_mode,

@@ -25,7 +25,7 @@ FLOORS = (
     ("store", "sources"),
     ("config",),
     ("access", "notices", "health"),
-    ("tick", "found", "pace", "slots", "prepare", "deliver", "loop_clock", "judging"),
+    ("tick", "found", "pace", "slots", "awaited", "prepare", "deliver", "loop_clock", "judging"),
     ("retention", "perform"),
     ("app", "wakeup", "daemon"),
     ("cli", "__main__"),
