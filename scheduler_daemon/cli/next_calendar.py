@@ -3,7 +3,7 @@
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
@@ -29,6 +29,10 @@ DAY = timedelta(days=1)
 SHOWN = 100
 #: Columns of the longest bar, of one on a narrow terminal, and of a name there.
 BAR, LEAST_BAR, LEAST_NAME = 40, 5, 10
+#: Runs in a day from which a schedule comes due all the time: its runs are counted, and not listed one by one.
+FREQUENT = 12
+#: Columns of what an hour's line says of these.
+FREQUENT_BESIDE = 19
 #: Columns of an hour's line that are no bar: hour, number of runs, and what is most at a minute.
 BESIDE = 46
 
@@ -120,24 +124,57 @@ def _told(found: tuple[datetime, int] | None) -> dict[str, object] | None:
 
 
 def _print(found: list[Ahead], hours: dict[datetime, list[Ahead]], zone: tzinfo, left_out: int) -> None:
-    longest = max((len(items) for items in hours.values()), default=0)
-    mark, room = "█" if fancy() else "#", _room()
-    longest_bar = BAR if room is None else min(BAR, max(LEAST_BAR, room - BESIDE))
-    for hour, items in hours.items():
-        bar = mark * max(1, round(len(items) / longest * longest_bar)) if items else ""
-        peak = busiest(items)
-        most = f"  most at {peak[0].astimezone(zone):%H:%M}: {peak[1]}" if peak and peak[1] > 1 else ""
-        click.echo(f"{hour.astimezone(zone):%a %H:%M %Z}  {len(items):6,}  {bar}{most}".rstrip())
+    often = frequent(found)
+    _print_hours(hours, zone, often)
     off = f"; left out (off, paused or unreadable): {plural(left_out, 'schedule')}" if left_out else ""
     click.echo(f"{plural(len(found), 'run')} in the coming day{off}")
-    shown = [
-        (f"{item.at.astimezone(zone):%a %H:%M %Z}", item.seen.shop, plain(item.seen.name), item.seen.id)
-        for item in found[:SHOWN]
-    ]
+    seldom = [item for item in found if item.seen.id not in often]
+    shown = [(f"{item.at.astimezone(zone):%a %H:%M %Z}", *_who(item.seen)) for item in seldom[:SHOWN]]
+    shown += [(_how_often(items, zone), *_who(items[0].seen)) for items in list(often.values())[:SHOWN]]
+    room = _room()
     if shown:
         table(["when", "shop", "report", "id"], shown if room is None else _fitted(shown, room))
-    if len(found) > SHOWN:
-        click.echo(f"and {len(found) - SHOWN:,} more: scheduler reports next --all --json")
+    more = max(0, len(seldom) - SHOWN) + sum(len(items) for items in list(often.values())[SHOWN:])
+    if more:
+        click.echo(f"and {more:,} more: scheduler reports next --all --json")
+
+
+def frequent(found: Iterable[Ahead]) -> dict[str, list[Ahead]]:
+    """Return the runs of schedules that come due all the time, by schedule, the most first."""
+    runs: dict[str, list[Ahead]] = {}
+    for item in found:
+        runs.setdefault(item.seen.id, []).append(item)
+    often = {key: items for key, items in runs.items() if len(items) >= FREQUENT}
+    return dict(sorted(often.items(), key=lambda pair: -len(pair[1])))
+
+
+def _print_hours(hours: dict[datetime, list[Ahead]], zone: tzinfo, often: Mapping[str, object]) -> None:
+    """Print a bar an hour; what comes due all the time is a number behind it, and does not hide the crowd."""
+    seldom = {hour: [item for item in items if item.seen.id not in often] for hour, items in hours.items()}
+    longest = max((len(items) for items in seldom.values()), default=0)
+    mark, room = "█" if fancy() else "#", _room()
+    beside = BESIDE + (FREQUENT_BESIDE if often else 0)
+    longest_bar = BAR if room is None else min(BAR, max(LEAST_BAR, room - beside))
+    for hour, items in hours.items():
+        own = seldom[hour]
+        bar = mark * max(1, round(len(own) / longest * longest_bar)) if own else ""
+        peak = busiest(items)
+        most = f"  most at {peak[0].astimezone(zone):%H:%M}: {peak[1]}" if own and peak and peak[1] > 1 else ""
+        rest = f"  + {len(items) - len(own):,} frequent" if len(items) > len(own) else ""
+        click.echo(f"{hour.astimezone(zone):%a %H:%M %Z}  {len(own):6,}  {bar}{most}{rest}".rstrip())
+
+
+def _how_often(items: Sequence[Ahead], zone: tzinfo) -> str:
+    """Return how often a schedule comes due in the coming day: ``12 times an hour``."""
+    hours = Counter(item.at.replace(minute=0, second=0, microsecond=0) for item in items)
+    if len(hours) >= DAY // HOUR:
+        most = max(hours.values())
+        return "once an hour" if most == 1 else f"{most} times an hour"
+    return f"{len(items)} times, from {items[0].at.astimezone(zone):%a %H:%M}"
+
+
+def _who(seen: SeenSchedule) -> tuple[str, str, str]:
+    return seen.shop, plain(seen.name), seen.id
 
 
 def is_terminal() -> bool:

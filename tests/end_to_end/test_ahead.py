@@ -108,6 +108,29 @@ def test_the_calendar_of_the_coming_day_shows_the_crowd(desk: Desk) -> None:
     assert max(hour["busiest"]["runs"] for hour in data.json["hours"] if hour["busiest"]) == 12
 
 
+def test_what_comes_due_all_the_time_does_not_hide_the_crowd(desk: Desk) -> None:
+    soon = now() + timedelta(hours=2)
+    soon += timedelta(minutes=soon.minute % 5 == 0)  # none of the five-minutely runs falls into its minute
+    clock = f"{soon:%H:%M}"
+    rules = [Recurrence(RuleKind.MINUTES, every=5), Recurrence(RuleKind.HOURLY, minute=soon.minute)]
+    with desk.store() as store:
+        for number in range(12):
+            make_schedule(store, name=f"R{number}", recurrence=Recurrence(RuleKind.DAILY, time=clock), zone="UTC")
+        for number, rule in enumerate(rules):
+            make_schedule(store, name=f"Dense{number}", recurrence=rule, zone="UTC")
+    lines = desk.type("reports", "next", "--all", "--zone", "UTC").out.splitlines()
+    hours = [line for line in lines if "frequent" in line]
+    (crowd,) = [line for line in hours if "#" in line]
+    assert f"      12  {'#' * 40}  most at {clock}: 13  + 13 frequent" in crowd
+    assert len(hours) >= 24
+    rows = [line for line in lines if "rs_" in line]
+    assert len(rows) == 14
+    assert rows[-2].startswith("12 times an hour")
+    assert rows[-1].startswith("once an hour")
+    assert "324 runs in the coming day" in lines
+    assert len(desk.type("reports", "next", "--all", "--json").data) == 324
+
+
 def test_the_calendar_fits_a_narrow_terminal_and_says_that_everything_is_paused(desk: Desk) -> None:
     clock = f"{now() + timedelta(hours=2):%H:%M}"
     with desk.store() as store:
