@@ -82,8 +82,17 @@ def backfill(
             app.store.by_hand.backfill(schedule, chosen.make, utc_now())
         runs = _runs(app, schedule, chosen)
         if wait and runs:
-            runs = bench.work_off(seen.shop, [run.id for run in runs])
+            runs = _work_off(bench, seen.shop, [run.id for run in runs])
         return _tell(bench, runs, chosen, as_json, waited=wait)
+
+
+def _work_off(bench: Bench, shop: str, ids: list[str]) -> list[Run]:
+    """Wait for the runs; who stops that is told what becomes of the rest."""
+    try:
+        return bench.work_off(shop, ids)
+    except KeyboardInterrupt:
+        click.echo("What is left stays queued: a daemon makes it, or this command, typed again.", err=True)
+        raise
 
 
 def read_day(option: str, text: str) -> date:
@@ -138,7 +147,8 @@ def _choose(app: App, schedule: Schedule, found: Sequence[Occurrence], again: bo
         if mine is not None and not mine.status.final:
             made.waiting.append(mine)
         elif mine is not None:
-            made.left.append((item, f"backfilled before: {mine.status.value}"))
+            again_by = "" if mine.status is RunStatus.SUCCEEDED else "; once more: scheduler history rerun RUN"
+            made.left.append((item, f"backfilled before: {mine.status.value}{again_by}"))
         elif scheduled is not None and not scheduled.status.final:
             made.left.append((item, "is being made as scheduled"))
         elif scheduled is not None and not again and scheduled.status in (RunStatus.SUCCEEDED, RunStatus.PARTIAL):

@@ -10,7 +10,7 @@ from ..condition import say_condition
 from ..config import Config
 from ..lib.clock import utc_now
 from ..lib.words import say_length
-from ..model import Schedule
+from ..model import Report, Schedule
 from ..sources import TYPES, open_source
 from ..store import SeenSchedule, Store
 from ..when.period import PERIODS
@@ -35,11 +35,11 @@ def show(context: Context, report: str, as_json: bool) -> None:
     if as_json:
         echo_json("report", data(seen))
         return
-    facts(_shown(seen))
+    facts(_shown(seen, context.config().reports.first_day(seen.shop)))
 
 
-def _shown(seen: SeenSchedule) -> dict[str, object]:
-    """Return what `show` says of a schedule, its moments in its own zone."""
+def _shown(seen: SeenSchedule, week_start: str) -> dict[str, object]:
+    """Return what `show` says of a schedule, its moments in its own zone; *week_start* is the shop's."""
     schedule = seen.schedule
     found: dict[str, object] = {"id": seen.id, "report": seen.name, "shop": seen.shop, "state": state(seen)}
     if schedule is None:
@@ -52,7 +52,7 @@ def _shown(seen: SeenSchedule) -> dict[str, object]:
         "when": f"{sentence(schedule.recurrence)}, {schedule.zone or seen.shop_zone or 'UTC'}",
         "next": say_moment(seen.due_at, zone, now) if seen.due_at and schedule.active else "none",
         "last run": say_moment(last, zone, now) if last else "none yet",
-        "period": report.period + (f" {report.period_from} to {report.period_to}" if report.period_from else ""),
+        "period": _period(report, week_start),
         "format": report.format,
         "columns": [f"{key}={title}" if title else key for key, title in report.columns] or "those of its type",
         "filters": [f"{key}={value}" for key, value in report.filters.items()] or "none",
@@ -61,6 +61,14 @@ def _shown(seen: SeenSchedule) -> dict[str, object]:
         "owner": schedule.owner or "none; notices.to is told of trouble",
         "policies": ", ".join(_policies(schedule)),
     }
+
+
+def _period(report: Report, week_start: str) -> str:
+    """Return the period in words: a custom one with its days, one of weeks with their first day."""
+    if report.period_from:
+        return f"{report.period} {report.period_from} to {report.period_to}"
+    weeks = f", weeks begin on {(report.week_start or week_start).capitalize()}" if "week" in report.period else ""
+    return f"{report.period}{weeks}"
 
 
 def _policies(schedule: Schedule) -> list[str]:

@@ -169,8 +169,14 @@ def test_doctor_proposes_jitter_for_a_crowd(desk: Desk) -> None:
 def test_policies_are_set_shown_and_taken_back(desk: Desk) -> None:
     with desk.store() as store:
         make_schedule(store, name="Weekly Sales")
-    words = ("--catch-up-window", "12h", "--jitter", "10m", "--week-start", "Sunday")
+    words = ("--catch-up-window", "12h", "--jitter", "10m", "--period", "last_week")
     assert desk.type("reports", "edit", "weekly-sales", *words).code == 0
+    weeks = "last_week, weeks begin on {}".format
+    assert weeks("Monday") in desk.type("reports", "show", "weekly-sales").out
+    (desk.root / "scheduler.toml").write_text(f'[reports.week_start_of]\n"{SHOP}" = "saturday"\n')
+    assert weeks("Saturday") in desk.type("reports", "show", "weekly-sales").out
+    assert desk.type("reports", "edit", "weekly-sales", "--week-start", "Sunday").code == 0
+    assert weeks("Sunday") in desk.type("reports", "show", "weekly-sales").out
     assert (
         "catch-up latest up to 12 h back, overlap queue, priority 100, jitter 10 min"
         in desk.type("reports", "show", "weekly-sales").out

@@ -226,10 +226,14 @@ def test_a_backfill_that_is_stopped_goes_on_when_it_is_typed_again(place: Place)
         schedule = daily(store)
         place.simulator.shop(SHOP).script([{"fault": "slow", "seconds": 0.5}] * 16)
         start = place.command("reports", "backfill", "daily", *span(10, 3), "--yes")
-        process = subprocess.Popen(start, env=place.environ)
+        process = subprocess.Popen(start, env=place.environ, stderr=subprocess.PIPE)
         wait_for(lambda: any(run.status.final for run in store.history.last_of(schedule.id, 20)))
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        said = process.communicate(timeout=30)[1]
+        assert (process.returncode, b"What is left stays queued: a daemon makes it, or this command" in said) == (
+            130,
+            True,
+        )
         left = [run for run in store.history.last_of(schedule.id, 20) if not run.status.final]
         assert left != []
         assert {run.status for run in left} == {RunStatus.QUEUED}
