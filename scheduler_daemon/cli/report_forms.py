@@ -229,7 +229,9 @@ def _with_cursor(store: Store, config: Config, made: Schedule, now: datetime) ->
     upcoming = store.queueing.first_free(made.id, rule, zone, now)
     if upcoming is None:
         what = "lies in the past" if first_after(rule, zone, now) is None else "has its row in the history already"
-        raise UsageError(f"{sentence(rule)} {what}.", code="bad_recurrence", hint="Give a later moment.")
+        near = sentence(replace(rule, end="")) if rule.end else ""
+        hint = f'The nearest that works: "{near[0].lower()}{near[1:]}".' if near else "Give a later moment."
+        raise UsageError(f"{sentence(rule)} {what}.", code="bad_recurrence", hint=hint)
     try:
         period = find_period(made.report, upcoming.due_at, name, week_start=config.reports.first_day(made.shop))
         require_reach(period, shop.scopes, upcoming.due_at)

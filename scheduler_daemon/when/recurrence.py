@@ -89,6 +89,8 @@ def from_json(data: Mapping[str, Any]) -> Recurrence:
     for name in data:
         if name not in KNOWN:
             raise bad(f"A rule has no field {name!r}.{did_you_mean(str(name), KNOWN)}")
+    if data.get("times") and data.get("time") is not None:
+        raise bad("A rule has either a time or times.")
     times = sorted({read_clock(str(text)) for text in _many(data, "times")}) or [read_clock(data.get("time", "00:00"))]
     numbers = _month_days(data)
     made = Recurrence(

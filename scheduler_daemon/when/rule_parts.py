@@ -14,6 +14,14 @@ HINT = (
     'Write one like "monday 08:00", "daily 07:30 and 16:00", "every 2 weeks on friday at 9:00", "monthly 1 08:00", '
     '"last working day 17:00", "hourly :15", "every 90 minutes", "once 2026-12-24 08:00" or five-field cron text.'
 )
+#: The fields of cron text, and what each may hold besides lists, ranges and steps of at least 1.
+CRON_FIELDS = {
+    "minute": "0 to 59",
+    "hour": "0 to 23",
+    "day-of-month": "1 to 31, or L for the last, and one that its months have",
+    "month": "1 to 12, or a name like JAN",
+    "day-of-week": "0 to 7, or a name like MON; MON#1 is the first of a month, 5L its last Friday",
+}
 #: What may stand instead of a day of the month, besides the n-th weekday.
 SPECIAL_DAYS = ("last day", "first working day", "last working day")
 #: The numbers of ordinals, however they are written.
@@ -110,6 +118,14 @@ def read_wall_time(text: str) -> datetime:
     return moment.replace(second=0, microsecond=0)
 
 
+def _field_at_fault(fields: list[str], error: str) -> str:
+    """Return which field cronsim's *error* ("Bad minute") is about, and what it may hold."""
+    for field, (name, may_be) in zip(fields, CRON_FIELDS.items(), strict=True):
+        if error == f"Bad {name}":
+            return f"its {name} is {field!r}, and may be {may_be}"
+    return error
+
+
 @lru_cache(10_000)
 def read_cron(text: str) -> Any:
     """
@@ -131,6 +147,6 @@ def read_cron(text: str) -> Any:
         if fields[2].isdigit() and 29 < int(fields[2]) < 32 and "day-of-month" in str(error):
             near = " ".join([*fields[:2], "L", *fields[3:]])
             raise bad(f"{text!r} never comes due: no month of it has day {fields[2]}.", near) from None
-        raise bad(f"{text!r} cannot be read as cron text: {error}.") from None
+        raise bad(f"{text!r} cannot be read as cron text: {_field_at_fault(fields, str(error))}.") from None
     except (IndexError, AssertionError, ValueError):
         raise bad(f"{text!r} cannot be read as cron text.") from None
