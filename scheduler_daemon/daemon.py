@@ -8,11 +8,10 @@ for which only a second stop does not wait.
 
 import os
 import signal
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, NoReturn
+from typing import Any
 
 from .app import App
 from .awaited import Awaited
@@ -27,6 +26,7 @@ from .loop_clock import CheckTimes, Ticker
 from .model import Pause
 from .pace import Pace
 from .slots import fill_slots
+from .stop import drain, leave_at_once
 from .systemd import notify
 from .threads import MOST_LEAKED
 from .wakeup import Wakeup
@@ -39,8 +39,6 @@ PATIENCE = 2.0
 JUMP = 2.0
 #: Seconds beyond its deadline after which a thread is given up on: it looks at the deadline at every page and row.
 HUNG = 90.0
-#: Seconds that a thread gets to let go when the drain's time is over.
-LAST_WAIT = 2.0
 
 
 @dataclass(slots=True)
@@ -303,35 +301,11 @@ class Daemon:
     # Stop -----------------------------------------------------------------------------------------------------------
 
     def _drain(self) -> int:
-        """Let running reports finish up to `daemon.drain`, then give the shops back; return the exit status."""
-        drain = self.app.config.daemon.drain.total_seconds()
-        say("daemon_stopping")
-        notify("STOPPING=1", f"EXTEND_TIMEOUT_USEC={int((drain + 10) * 1_000_000)}")
-        self.app.performer.draining = True
-        self.app.store.engine.wait_for_locks(min(1.0, drain / 4))
-        until = monotonic() + drain
-        self._wait_for_threads(until)
-        self.app.threads.abort()
-        self._wait_for_threads(until + min(LAST_WAIT, drain))
-        left = self.app.threads.holds()
-        for hold in left:
-            self.app.performer.surrender(hold)
+        """Stop; return the exit status."""
+        left = drain(self.app, self._sleep, self._show)
         self._signs.farewell(self.tick)
         say("daemon_stopped", unfinished=sorted(hold.lease.shop for hold in left))
         if left or self.app.threads.leaked:
             os._exit(self._exit)  # a thread that does not listen must not hold the process
         self.app.close()
         return self._exit
-
-    def _wait_for_threads(self, until: float) -> None:
-        while self.app.threads.busy() and monotonic() < until:
-            self._sleep(min(0.2, until - monotonic()))
-            self._show()
-
-
-def leave_at_once() -> NoReturn:
-    """End the process; unfinished reports are taken up when their leases end. From any thread."""
-    # Whoever reads the log may be what hangs.
-    threading.Timer(1.0, os._exit, (1,)).start()
-    say("daemon_leaves", "warning")
-    os._exit(1)

@@ -20,6 +20,7 @@ from .prepare import Preparer
 from .retry import RetryPolicy, next_attempt_at
 from .store import Execute, Store
 from .threads import Cancelled, Hold, Stopped
+from .turn import Turn
 
 #: One claim lasts this long while other shops wait: a report of ordinary length, or many short ones. The next shop is
 #: taken in the commit that gives this one back, so that short claims cost little and all threads end together.
@@ -100,7 +101,7 @@ class Performer:
         return repeatable(self.config.delivery.on_unknown)
 
     def _work(self, hold: Hold) -> Entry | None:
-        run, turn = self._enter(hold), _Turn()
+        run, turn = self._enter(hold), Turn()
         if run is not None:
             turn.troubled = self.store.troubles.of_shop(run.shop)
             waiting = self.store.history.waiting(run.shop, utc_now())
@@ -110,7 +111,7 @@ class Performer:
             turn.count += 1
             go_on = self._may_begin(hold) and not (self.others_wait and self._is_long(turn))
             following = self._finish(run, outcome, hold, turn.troubled, go_on=go_on)
-            self._tell(run, outcome, turn.tally)
+            turn.tell(run, outcome)
             if outcome.status.final:
                 turn.finished.append(run.schedule_id)
             self.ended.append(run.id)
@@ -127,7 +128,7 @@ class Performer:
             say("run_adopted", "warning", run=run_id, shop=hold.lease.shop, status=status.value)
         return run
 
-    def _leave(self, hold: Hold, turn: "_Turn") -> Entry | None:
+    def _leave(self, hold: Hold, turn: Turn) -> Entry | None:
         """Give the shop back, for the one that waits longest where one does."""
         lease, corridor = hold.lease, self.store.corridor
         passed: Entry | None = None
@@ -136,15 +137,14 @@ class Performer:
             passed = hold.keep_trying(lambda: move(self.busy()))
         else:
             hold.keep_trying(partial(corridor.leave, lease, turn.finished))
-        if turn.count:
-            say("shop_finished", "info", shop=lease.shop, **turn.tally)
+        turn.tell_end(lease.shop)
         return passed
 
     def _may_begin(self, hold: Hold) -> bool:
         """Whether this thread may begin another run, of this shop or the next."""
         return not (self.draining or self.paused or hold.abort.is_set())
 
-    def _is_long(self, turn: "_Turn") -> bool:
+    def _is_long(self, turn: Turn) -> bool:
         """Whether the claim has lasted long enough while others wait."""
         return turn.count >= self.config.daemon.max_per_claim or monotonic() - turn.started > MOST_SECONDS
 
@@ -275,35 +275,6 @@ class Performer:
             return False
         upcoming = self.store.queueing.cursor_of(run.schedule_id)
         return upcoming is not None and upcoming <= again
-
-    def _tell(self, run: Run, outcome: Outcome, tally: dict[str, int]) -> None:
-        name = {"name": run.name, "shop": run.shop, "run": run.id, "schedule": run.schedule_id}
-        if not outcome.status.final:
-            told = {"error": outcome.error, "code": outcome.error_code}
-            say("run_retry", "warning", **name, at=outcome.not_before, **told)
-            tally["failed"] += 1
-            return
-        key = "succeeded" if outcome.status is RunStatus.SUCCEEDED else "failed"
-        tally["skipped" if outcome.status is RunStatus.SKIPPED else key] += 1
-        level = "info" if outcome.status is RunStatus.SUCCEEDED else "warning"
-        facts = {"status": outcome.status.value, "error": outcome.error, "code": outcome.error_code}
-        say("run_finished", level, **name, **facts, **outcome.timings, rows=outcome.record_count)
-
-
-@dataclass(slots=True)
-class _Turn:
-    """What a thread has done under one claim of a shop."""
-
-    #: When it began, monotonic.
-    started: float = field(default_factory=monotonic)
-    #: Attempts made.
-    count: int = 0
-    #: Ids of the schedules whose runs ended.
-    finished: list[str] = field(default_factory=list)
-    #: Ids of the shop's schedules of which trouble is open.
-    troubled: set[str] = field(default_factory=set)
-    #: Runs by how they ended, for people.
-    tally: dict[str, int] = field(default_factory=lambda: {"succeeded": 0, "failed": 0, "skipped": 0})
 
 
 def interrupted(error: Stopped) -> Outcome:

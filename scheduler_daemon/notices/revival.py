@@ -11,7 +11,7 @@ from ..shopify.check import check_shop
 from ..store import Store
 from .trouble import TOKEN_CODES
 
-#: A closed shop is asked for again after this, each time after twice as long, up to the second: it may have been a blip.
+#: A closed shop is asked for again after this, then after twice as long, up to the second: it may be a blip.
 FIRST_PROBE, PROBE = timedelta(minutes=5), timedelta(hours=1)
 #: Shops asked in one round at most.
 MOST = 20

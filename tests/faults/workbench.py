@@ -52,7 +52,7 @@ POINTS = (
     Point("sent", "deliver.py", "self._delivered(row, receipt, hold)"),
     Point("delivered", "deliver.py", "self._delivered(row, receipt, hold)", before=False),
     Point("judged", "perform.py", "= self.deliverer.deliver(", before=False),
-    Point("finished", "perform.py", "self._tell(run, outcome, turn.tally)"),
+    Point("finished", "perform.py", "turn.tell(run, outcome)"),
     Point("leaving", "perform.py", "partial(corridor.leave"),
     Point("left", "perform.py", "partial(corridor.leave", before=False),
     Point("passing", "perform.py", "passed = hold.keep_trying("),

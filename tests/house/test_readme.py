@@ -25,9 +25,9 @@ FLOORS = (
     ("store", "sources"),
     ("config",),
     ("access", "notices", "health"),
-    ("tick", "found", "pace", "slots", "awaited", "prepare", "deliver", "loop_clock", "judging"),
+    ("tick", "found", "pace", "slots", "awaited", "prepare", "deliver", "loop_clock", "judging", "turn"),
     ("retention", "perform"),
-    ("app", "wakeup", "daemon"),
+    ("app", "wakeup", "stop", "daemon"),
     ("cli", "__main__"),
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
