@@ -40,7 +40,7 @@ class Point:
 #: In the order of the walk; those of `COMMITS` stand among them.
 POINTS = (
     Point("queued", "store/queueing.py", "return queued"),
-    Point("claimed", "tick.py", "threads.start(lease)"),
+    Point("claimed", "slots.py", "threads.start(lease)"),
     Point("handed", "perform.py", "self.store.corridor.enter("),
     Point("entered", "perform.py", "= self.preparer.make("),
     Point("fetched", "prepare.py", 'self._timed("render"'),
