@@ -17,8 +17,8 @@ from scheduler_daemon.health.lifesigns import LifeSigns
 from scheduler_daemon.health.snapshot import Observer, Tick
 from scheduler_daemon.health.statefile import StateFile
 from scheduler_daemon.lib.clock import utc_now
+from scheduler_daemon.slots import fill_slots
 from scheduler_daemon.store import Store
-from scheduler_daemon.tick import fill_slots
 from tests.making import make_schedule, now
 
 
