@@ -120,7 +120,8 @@ class Oracle:
             if row["status"] != "lost" and row["run_id"] in self.by_id:
                 shops[self.by_id[row["run_id"]]["shop"]].append(row)
         for rows in shops.values():
-            rows.sort(key=lambda row: (row["started_at"], row["fence"]))
+            # Two of one claim may begin in the same millisecond: the one that ended first came first.
+            rows.sort(key=lambda row: (row["started_at"], row["fence"], row["finished_at"]))
         return shops
 
     def _shops(self) -> None:
