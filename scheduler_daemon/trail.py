@@ -58,7 +58,10 @@ class Trail:
 
     def going(self) -> None:
         """Write `going`; raise OSError where the file would go on saying that nothing went out."""
-        if self.fd >= 0 and not self._write(Word.GOING):
+        if self.fd < 0:
+            return
+        written = self._write(Word.GOING)
+        if not written:
             self._forget()
 
     def taken(self, receipt: Receipt) -> None:

@@ -350,7 +350,7 @@ def test_queued(desk: Desk, store: Store) -> None:
 def test_waits_for_a_retry(desk: Desk, store: Store, shop: SimShop) -> None:
     made = tokyo(store)
     desk.set(retry__base="10m")
-    shop.script([{"fault": "500"}])
+    shop.script([{"fault": "500"}] * 5)  # the client itself asks four times
     assert desk.type("check-once").code == 1
     (run,) = store.history.latest()
     with daemon(desk):

@@ -47,7 +47,7 @@ POINTS = (
     Point("rendered", "perform.py", "= self.preparer.make(", before=False),
     Point("published", "perform.py", "= self.deliverer.deliver("),
     Point("sending", "deliver.py", "self.store.deliveries.begin(", before=False),
-    Point("going", "deliver.py", "left.going()", before=False),
+    Point("going", "trail.py", "written = self._write(Word.GOING)", before=False),
     Point("taken", "deliver.py", "left.taken(receipt)"),
     Point("sent", "deliver.py", "self._delivered(row, receipt, hold)"),
     Point("delivered", "deliver.py", "self._delivered(row, receipt, hold)", before=False),
