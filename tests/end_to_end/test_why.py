@@ -358,7 +358,7 @@ def test_waits_for_a_retry(desk: Desk, store: Store, shop: SimShop) -> None:
     assert "attempt 1 failed (shop_unavailable), next try " in said["text"]
     assert f"{run.not_before + timedelta(hours=9):%H:%M} JST (in " in said["text"]
     assert "it has 5 in all" in said["text"]
-    assert "then it goes on by itself" in said["text"]
+    assert "scheduler shops check " in said["text"]
     assert "if a daemon runs by then: " in why(desk, made)["retrying"]["text"]
 
 
