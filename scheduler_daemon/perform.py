@@ -273,7 +273,7 @@ class Performer:
         """Whether the schedule's next occurrence comes before another try at this one."""
         if self.config.retry.past_next or run.trigger is not Trigger.SCHEDULE:
             return False
-        upcoming = self.store.queueing.cursor_of(run.schedule_id)
+        upcoming = self.store.cursors.cursor_of(run.schedule_id)
         return upcoming is not None and upcoming <= again
 
 

@@ -15,7 +15,7 @@ from .model import CatchUp, Overlap, Pause, Plan, Schedule, SkipReason
 from .pace import MOST_LATE, Pace
 from .priority import Rules, priority_of
 from .store import SeenSchedule, Store
-from .store.queueing import PAGE
+from .store.cursors import PAGE
 from .when import timetable
 
 #: A row that cannot be read is looked at again after this.
@@ -57,7 +57,7 @@ class Planner:
         self.take_zone_data(now)
         self.find_edits(now)
         if self.mode != "hold" and only == EVERYTHING:
-            for item in self.store.queueing.strange(self.aside):
+            for item in self.store.cursors.strange(self.aside):
                 self._refuse(item, now, found)
         return self.queue_due(now, only, found)
 
@@ -94,8 +94,8 @@ class Planner:
     def next_look_at(self, now: datetime) -> datetime | None:
         """Return when the next look finds something due, UTC; None where nothing has a moment. Raise StoreError."""
         if self.pace is None or not self.pace.rests(now):
-            return self.store.queueing.next_due_at(self.aside)
-        upcoming = self.store.queueing.next_due_at(self.aside, since=now - timetable.GRACE)
+            return self.store.cursors.next_due_at(self.aside)
+        upcoming = self.store.cursors.next_due_at(self.aside, since=now - timetable.GRACE)
         return min((moment for moment in (upcoming, self.pace.turn) if moment is not None), default=None)
 
     def _take_in(
@@ -118,7 +118,7 @@ class Planner:
         room = math.inf if before is None else MOST_LATE
         while True:
             aside = self.aside.keys() | behind
-            seen = self.store.queueing.due(now, aside=aside, only=only, since=since, before=before)
+            seen = self.store.cursors.due(now, aside=aside, only=only, since=since, before=before)
             fresh = [item for item in seen if (item.id, item.cursor) not in handled and item.id not in behind]
             if self.mode == "hold" or not fresh:
                 found.due += len(fresh)
@@ -160,7 +160,7 @@ class Planner:
         """
         written = 0
         while True:
-            due = self.store.queueing.due(now, aside=self.aside, only=(seen.shop, seen.id))
+            due = self.store.cursors.due(now, aside=self.aside, only=(seen.shop, seen.id))
             schedule = due[0].schedule if due else None
             if schedule is None:
                 return written
@@ -236,7 +236,7 @@ class Planner:
         found, moved = found or Found(), 0
         if self.mode == "hold":
             return 0
-        for seen in self.store.queueing.without_cursor(aside=self._settled):
+        for seen in self.store.cursors.without_cursor(aside=self._settled):
             self._settled.add(seen.id)
             plan = self._plan(seen, now, found)
             if plan is not None and plan.next_due_at is not None:
@@ -250,7 +250,7 @@ class Planner:
         schedule = seen.schedule
         if schedule is None or not schedule.active or seen.due_at is None:
             return False
-        ours = schedule.report.type in self.store.queueing.types.values()
+        ours = schedule.report.type in self.store.cursors.types.values()
         return ours and timetable.is_stale(schedule, seen.shop_zone)
 
     def find_edits(self, now: datetime) -> int:
@@ -258,7 +258,7 @@ class Planner:
         if self.mode == "hold":
             return 0
         begin = self.store.notebook.setting(EDITS)
-        part = self.store.queueing.slice(begin, SLICE)
+        part = self.store.cursors.slice(begin, SLICE)
         end = part[-1].id if len(part) == SLICE else ""
         if end != begin:
             self.store.notebook.remember(EDITS, end)
@@ -289,7 +289,7 @@ class Planner:
             return 0
         moved = looked_at = 0
         while looked_at < MOST_REPLANNED:
-            part = self.store.queueing.slice(behind, SLICE)
+            part = self.store.cursors.slice(behind, SLICE)
             moved, looked_at = moved + self._plan_anew(part, now), looked_at + len(part)
             if len(part) < SLICE:
                 before, behind = version, ""

@@ -45,7 +45,7 @@ def dry_run(app: App, only: Only, as_json: bool) -> int:
     """Say what a check would run now, for whom and about what; nothing is written. Return the exit status."""
     now = utc_now()
     pauses = app.store.pauses.all()
-    due = [_look(app, seen, now, pauses) for seen in app.store.queueing.due(now, MOST, only=only)]
+    due = [_look(app, seen, now, pauses) for seen in app.store.cursors.due(now, MOST, only=only)]
     pause = app.store.pauses.current(now)
     waiting = [run for run in _waiting(app, only) if run.not_before <= now]
     if as_json:
@@ -71,7 +71,7 @@ def dry_run(app: App, only: Only, as_json: bool) -> int:
 
 def say_held(app: App, only: Only, now: datetime) -> None:
     """Say what is due while delivery is on hold, that none of it was sent, and what to do."""
-    seen = app.store.queueing.due(now, MOST, only=only)
+    seen = app.store.cursors.due(now, MOST, only=only)
     pauses = app.store.pauses.all()
     _show([_look(app, item, now, pauses) for item in seen[:MOST_HELD]], (), now)
     if len(seen) > MOST_HELD:

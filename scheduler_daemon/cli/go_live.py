@@ -28,7 +28,7 @@ def go_live(context: Context, yes: bool, hold: bool) -> None:
             click.echo(f"Delivery is on hold. {AT_ONCE}")
             return
         now = utc_now()
-        due = store.queueing.due(now, limit=10_000)
+        due = store.cursors.due(now, limit=10_000)
         counts = store.schedules.counts()
         active = [item.schedule for item in store.schedules.all() if item.schedule and item.schedule.active]
         people = {r.address for schedule in active for r in schedule.recipients if r.channel == "email"}

@@ -106,10 +106,10 @@ class Counts:
 
     def _take(self, now: datetime, asked: Asked) -> None:
         store = self.store
-        earliest = store.queueing.next_due_at(asked.aside)
+        earliest = store.cursors.next_due_at(asked.aside)
         late = max(0.0, (now - earliest).total_seconds()) if earliest else 0.0
         numbers = {**store.schedules.counts(), **store.history.counts(now), "oldest_overdue_s": int(late)}
-        self.numbers = {"due": store.queueing.count_due(now, asked.aside), **numbers}
+        self.numbers = {"due": store.cursors.count_due(now, asked.aside), **numbers}
         self.breaches = self._look_for_breaches(asked)
         self.upcoming = [_next(item) for item in store.schedules.upcoming(UPCOMING)]
 
@@ -131,7 +131,7 @@ class Counts:
     def _look_for_cursors(self, asked: Asked) -> list[tuple[str, str]]:
         """Look for schedules that lack their next moment twice in a row: the loop gives it within a second or two."""
         now = utc_now()
-        seen = self.store.queueing.without_cursor(MOST_LOOKED_AT, asked.aside)
+        seen = self.store.cursors.without_cursor(MOST_LOOKED_AT, asked.aside)
         lacking = {item.id: item for item in seen if comes(item, now)}
         lasting = sorted(self._cursorless & lacking.keys())
         self._cursorless = set(lacking)

@@ -13,6 +13,7 @@ from ..lib.clock import to_ms, utc_now
 from . import schema
 from .by_hand import ByHand
 from .corridor import Corridor
+from .cursors import Cursors
 from .deliveries import Deliveries
 from .engine import Engine
 from .faces import Faces, styles
@@ -83,7 +84,8 @@ class Store:
         self.judgements = Judgements(self.engine, self.leases)
         self.by_hand = ByHand(self.engine, self.corridor)
         self.deliveries = Deliveries(self.engine, self.leases)
-        self.queueing = Queueing(self.engine, schedule, self.types, self.troubles)
+        self.cursors = Cursors(self.engine, self.types)
+        self.queueing = Queueing(self.engine, schedule, self.troubles)
         self.schedules = Schedules(self.engine, schedule, self.types)
         self.shops = Shops(self.engine, self.troubles)
         self.sessions = Sessions(self.engine, session)

@@ -55,6 +55,10 @@ class Engine:
         """Return all rows of a query by column name; a dead connection is opened anew once."""
         return cast(list[dict[str, Any]], self._again_if_dead(lambda: list(query.dicts())))
 
+    def fetch_text(self, sql: str, params: Sequence[Any]) -> Rows:
+        """Return all rows of a query whose text the builder made before; a dead connection is opened anew once."""
+        return cast(Rows, self._again_if_dead(lambda: list(self.database.execute_sql(sql, params).fetchall())))
+
     def tally(self, query: Any, limit: int) -> int:
         """Return the number of rows of a query, counted up to *limit*: a full count of a big table takes too long."""
         return int(self._again_if_dead(lambda: query.limit(limit).count(self.database)))

@@ -23,8 +23,7 @@ class Notebook:
 
     def setting(self, name: str) -> str:
         """Return a remembered setting, empty where there is none."""
-        row = self.engine.tables.setting
-        rows = self.engine.fetch(row.select(row.value).where(row.name == name))
+        rows = self.engine.read("SELECT value FROM {ours}scheduler_setting WHERE name = ?", (name,))
         return str(rows[0][0]) if rows else ""
 
     def remember(self, name: str, value: str) -> None:

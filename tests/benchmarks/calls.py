@@ -144,7 +144,7 @@ def _queue(store: Store) -> None:
             store.schedules.add(
                 Schedule(f"s{number:05}", shop, report.title, report, rule, "UTC", (), next_due_at=due), now
             )
-    while due_now := store.queueing.due(now):
+    while due_now := store.cursors.due(now):
         plans = [(seen, timetable.plan(seen.schedule, now)) for seen in due_now if seen.schedule]
         store.queueing.queue(plans, now)
 

@@ -42,7 +42,7 @@ def fill(store: Store) -> None:
 def queue(store: Store) -> float:
     """Queue everything; return the seconds it took."""
     now, started = datetime.now(UTC), time.perf_counter()
-    while due := store.queueing.due(now):
+    while due := store.cursors.due(now):
         plans = [(seen, timetable.plan(seen.schedule, now)) for seen in due if seen.schedule]
         store.queueing.queue(plans, now)
     return time.perf_counter() - started

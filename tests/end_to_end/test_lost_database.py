@@ -98,7 +98,7 @@ def test_no_thread_opens_or_makes_another_file(place: Place) -> None:
         make_schedule(store)
         for old in place.root.glob("scheduler.db*"):
             old.unlink()
-        for do in (lambda: store.leases.claim(1), lambda: store.queueing.due(now())):
+        for do in (lambda: store.leases.claim(1), lambda: store.cursors.due(now())):
             store.close()
             with pytest.raises(StoreError, match="was removed") as caught:
                 do()
@@ -106,5 +106,5 @@ def test_no_thread_opens_or_makes_another_file(place: Place) -> None:
             assert not path.exists()
         path.write_bytes(b"")
         with pytest.raises(StoreError, match="was replaced"):
-            store.queueing.due(now())
+            store.cursors.due(now())
         assert path.read_bytes() == b""

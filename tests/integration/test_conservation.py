@@ -183,7 +183,7 @@ def test_a_year_that_was_missed_is_queued_a_share_a_look_and_nobody_waits_for_it
     good = Play(lasting, RULES[1], "Europe/Paris", play.now - timedelta(minutes=11), CatchUp.LATEST)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tick, "PAGE", 2)  # the two that are behind fill a page
-        patch.setattr(lasting.queueing, "due", partial(lasting.queueing.due, limit=2))
+        patch.setattr(lasting.cursors, "due", partial(lasting.cursors.due, limit=2))
         found = play.planner.queue_due(play.now)
     assert (found.due, found.behind, sum(good.rows().values())) == (3, 2, 1)
     assert sum(play.rows().values()) == timetable.MOST_AT_ONCE + 1

@@ -65,8 +65,8 @@ def test_both_moment_styles_in_one_column_are_due_at_their_moment(app_database: 
     insert(app_database, "int-later", to_ms(future))
     insert(app_database, "text-later", encode(future, Style.TEXT))
     with open_test_store(f"file:{app_database}") as store:
-        assert {item.name for item in store.queueing.due(moment)} == {"int-due", "text-due", "zulu-due"}
-        earliest = store.queueing.next_due_at()
+        assert {item.name for item in store.cursors.due(moment)} == {"int-due", "text-due", "zulu-due"}
+        earliest = store.cursors.next_due_at()
         assert earliest is not None
         assert earliest.replace(microsecond=0) == past.replace(microsecond=0)
 
@@ -76,7 +76,7 @@ def test_a_cursor_is_written_in_the_style_it_was_read_in(app_database: Path) -> 
     insert(app_database, "int", to_ms(moment - timedelta(seconds=1)))
     insert(app_database, "text", encode(moment - timedelta(seconds=1), Style.TEXT))
     with open_test_store(f"file:{app_database}") as store:
-        due = store.queueing.due(moment)
+        due = store.cursors.due(moment)
         store.queueing.queue([(item, timetable.plan(item.schedule, moment)) for item in due if item.schedule], moment)
         rows = dict(store.engine.read('SELECT "id", typeof("nextRunAt") FROM "ReportSchedule"'))
     assert rows == {"int": "integer", "text": "text"}
@@ -85,8 +85,8 @@ def test_a_cursor_is_written_in_the_style_it_was_read_in(app_database: Path) -> 
 def test_the_due_question_uses_the_index_in_both_styles(app_database: Path) -> None:
     with open_test_store(f"file:{app_database}") as store:
         row = store.engine.tables.report_schedule
-        for condition in store.queueing.not_after(now()):
-            sql, values = row.select(row.id).where(store.queueing.ours, condition).sql()
+        for condition in store.cursors.not_after(now()):
+            sql, values = row.select(row.id).where(store.cursors.ours, condition).sql()
             plan = store.engine.read(f"EXPLAIN QUERY PLAN {sql}", values)
             assert "ReportSchedule_isActive_nextRunAt_idx" in str(plan)
 
@@ -95,7 +95,7 @@ def test_the_apps_history_is_written_in_its_words(app_database: Path) -> None:
     moment = now()
     insert(app_database, "one", to_ms(moment - timedelta(seconds=1)))
     with open_test_store(f"file:{app_database}") as store:
-        due = store.queueing.due(moment)
+        due = store.cursors.due(moment)
         store.queueing.queue([(item, timetable.plan(item.schedule, moment)) for item in due if item.schedule], moment)
         (lease,) = store.leases.claim(1)
         _, run = store.corridor.enter(lease, ())
@@ -117,7 +117,7 @@ def test_empty_columns_get_the_style_of_the_app(app_database: Path, style: Style
     insert(app_database, "due", encode(moment - timedelta(seconds=1), style), createdAt=written, updatedAt=written)
     insert(app_database, "new", None, createdAt="2026-11-23 10:00:00", updatedAt=written)
     with open_test_store(f"file:{app_database}") as store:
-        due = [*store.queueing.due(moment), *store.queueing.without_cursor()]
+        due = [*store.cursors.due(moment), *store.cursors.without_cursor()]
         store.queueing.queue([(item, timetable.plan(item.schedule, moment)) for item in due if item.schedule], moment)
         (lease,) = store.leases.claim(1)
         _, run = store.corridor.enter(lease, ())
@@ -145,7 +145,7 @@ def test_what_comes_next_is_the_earliest_of_both_styles_and_can_be_read(app_data
 def test_a_foreign_report_type_is_counted_and_never_due(app_database: Path) -> None:
     insert(app_database, "other", to_ms(now() - timedelta(days=1)), reportType="inventory")
     with open_test_store(f"file:{app_database}") as store:
-        assert store.queueing.due(now()) == []
+        assert store.cursors.due(now()) == []
         assert store.schedules.counts() == {"reports": 0, "foreign": 1}
 
 

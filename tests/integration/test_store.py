@@ -22,7 +22,7 @@ DONE = Outcome(RunStatus.SUCCEEDED)
 def queue_due(store: Store) -> int:
     """Queue everything due, as a tick does."""
     moment = now()
-    due = store.queueing.due(moment)
+    due = store.cursors.due(moment)
     plans = [(seen, timetable.plan(seen.schedule, moment, shop_zone=seen.shop_zone)) for seen in due if seen.schedule]
     return store.queueing.queue(plans, moment)
 
@@ -48,7 +48,7 @@ def test_a_due_schedule_is_queued_once_and_its_cursor_moves(store: Store) -> Non
 def test_a_cursor_that_somebody_else_moved_wins(store: Store) -> None:
     made = make_schedule(store)
     moment = now()
-    (seen,) = store.queueing.due(moment)
+    (seen,) = store.cursors.due(moment)
     assert seen.schedule is not None
     plan = timetable.plan(seen.schedule, moment)
     store.schedules.edit(replace(seen.schedule, next_due_at=moment + timedelta(hours=1)), moment)
@@ -60,7 +60,7 @@ def test_a_cursor_that_somebody_else_moved_wins(store: Store) -> None:
 def test_two_daemons_that_plan_the_same_occurrence_make_one_run(store: Store) -> None:
     make_schedule(store)
     moment = now()
-    (seen,) = store.queueing.due(moment)
+    (seen,) = store.cursors.due(moment)
     assert seen.schedule is not None
     plan = timetable.plan(seen.schedule, moment)
     assert store.queueing.queue([(seen, plan)], moment) == 1
@@ -184,7 +184,7 @@ def test_a_row_that_cannot_be_read_fails_once_and_the_others_go_on(store: Store)
     make_schedule(store)
     bad = make_schedule(store, name="Bad")
     store.engine.write('UPDATE {app}"ReportSchedule" SET "recipients" = ? WHERE "id" = ?', ("not json", bad.id))
-    seen = {item.name: item for item in store.queueing.due(now())}
+    seen = {item.name: item for item in store.cursors.due(now())}
     assert seen["Bad"].schedule is None
     assert "not json" in seen["Bad"].problem
     assert store.queueing.refuse(seen["Bad"], now())
@@ -313,11 +313,11 @@ def test_thousands_of_schedules_that_can_have_no_cursor_are_not_looked_at(store:
         # What is ours of them has no rule.
         for number, rule in ((1, None), (2, "")):
             store.engine.change(ours.insert(schedule_id=f"c{number}", options="{}", rule=rule))
-    assert {seen.id for seen in store.queueing.without_cursor()} == wanted
+    assert {seen.id for seen in store.cursors.without_cursor()} == wanted
     planner = Planner(store, "live")
     assert planner.set_cursors(now()) == len(wanted)
     assert planner.set_cursors(now()) == 0
-    assert store.queueing.without_cursor() == []
+    assert store.cursors.without_cursor() == []
     assert planner._settled == set()
 
 
@@ -346,7 +346,7 @@ def test_the_mark_moves_with_a_scheduled_success_only_and_never_back(store: Stor
 def test_a_wait_for_jitter_is_no_retry_and_is_not_shortened(store: Store) -> None:
     made = make_schedule(store, jitter=7200.0)
     moment = now()
-    (seen,) = store.queueing.due(moment)
+    (seen,) = store.cursors.due(moment)
     assert seen.schedule is not None
     later = moment + timedelta(hours=2)
     plan = timetable.plan(seen.schedule, moment)

@@ -144,7 +144,7 @@ def check_overdue(patient: Patient) -> Iterator[Finding]:
     store, config = patient.store, patient.config
     if store is None or config is None or delivery_mode(config, store) == "hold":
         return
-    due = store.queueing.next_due_at()
+    due = store.cursors.next_due_at()
     late = (utc_now() - due).total_seconds() if due else 0.0
     if late > OVERDUE and due is not None:
         told = f"a report is due since {say_length(utc_now() - due)} and not queued"
