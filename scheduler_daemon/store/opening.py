@@ -1,5 +1,6 @@
 """How each kind of database is opened: what its driver is told, and why. Nothing connects yet."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +15,9 @@ CHECKPOINT_PAGES = 4000
 LOCK_WAIT, LONGEST = 5, 30
 #: MySQL's own level takes locks on gaps between rows, and two daemons that queue would wait for each other.
 READ_COMMITTED = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
+
+#: SQLite keeps texts that are not UTF-8: one of them must not fail the query that reads it among others.
+LENIENT = partial(str, encoding="utf-8", errors="replace")
 
 
 def open_sqlite(target: Target, *, synchronous: str, lock_timeout: float) -> Any:
@@ -78,6 +82,8 @@ OPENERS = {"sqlite": open_sqlite, "postgres": open_postgres, "mysql": open_mysql
 
 def prepare_connection(target: Target, connection: Any) -> None:
     """Tell a new *connection* what its URL cannot."""
+    if target.kind == "sqlite":
+        connection.text_factory = LENIENT
     if target.pgbouncer:
         connection.prepare_threshold = None
     if target.kind == "postgres":

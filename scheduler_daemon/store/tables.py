@@ -15,7 +15,6 @@ from peewee import (
     BareField,
     BigIntegerField,
     BooleanField,
-    CharField,
     CompositeKey,
     IntegerField,
     Model,
@@ -26,13 +25,20 @@ from peewee import (
 
 class AppText(TextField):
     """
-    A text that the app wrote. SQLite takes bytes in its place; what is not UTF-8 in them becomes U+FFFD.
+    A text that others wrote too. SQLite takes bytes in its place; what is not UTF-8 in them becomes U+FFFD.
 
     So a row that nobody can read fails alone, where it is looked at, and not the query that reads it among others.
     """
 
     def python_value(self, value: Any) -> Any:
         return value.decode("utf-8", errors="replace") if isinstance(value, bytes) else value
+
+
+class RawText(TextField):
+    """A text of ours as the driver gives it: `Values` tells where a person or a broken disk put bytes in its place."""
+
+    def python_value(self, value: Any) -> Any:
+        return value
 
 
 class Session(Model):
@@ -96,8 +102,8 @@ class ReportHistory(Model):
 class Setting(Model):
     """What the database remembers of itself."""
 
-    name = CharField(primary_key=True)
-    value = TextField()
+    name = AppText(primary_key=True)
+    value = AppText()
 
     class Meta:
         table_name = "scheduler_setting"
@@ -106,14 +112,14 @@ class Setting(Model):
 class OurSchedule(Model):
     """What the app's schedule has no room for."""
 
-    schedule_id = CharField(primary_key=True)
-    rule = TextField(null=True)
-    options = TextField()
-    rule_hash = CharField(null=True)
-    mark = CharField(null=True)
+    schedule_id = AppText(primary_key=True)
+    rule = AppText(null=True)
+    options = AppText()
+    rule_hash = AppText(null=True)
+    mark = AppText(null=True)
     failures = IntegerField(default=0)
     paused_at = BigIntegerField(null=True)
-    paused_reason = TextField(null=True)
+    paused_reason = AppText(null=True)
     version = IntegerField(default=0)
 
     class Meta:
@@ -123,17 +129,17 @@ class OurSchedule(Model):
 class Shop(Model):
     """A shop: what is known of it, its pause, and its lease."""
 
-    shop = CharField(primary_key=True)
-    name = TextField(null=True)
-    zone = CharField(null=True)
-    currency = CharField(null=True)
-    plan = CharField(null=True)
-    scopes = TextField(null=True)
+    shop = RawText(primary_key=True)
+    name = RawText(null=True)
+    zone = RawText(null=True)
+    currency = RawText(null=True)
+    plan = RawText(null=True)
+    scopes = RawText(null=True)
     checked_at = BigIntegerField(null=True)
     paused_at = BigIntegerField(null=True)
-    paused_reason = TextField(null=True)
-    paused_by = CharField(null=True)
-    holder = CharField(null=True)
+    paused_reason = RawText(null=True)
+    paused_by = RawText(null=True)
+    holder = RawText(null=True)
     fence = BigIntegerField()
     beat = BigIntegerField()
     lease_until = BigIntegerField()
@@ -146,32 +152,32 @@ class Shop(Model):
 class Run(Model):
     """The ledger: one row for each occurrence."""
 
-    id = CharField(primary_key=True)
-    schedule_id = CharField()
-    shop = CharField()
-    trigger = CharField()
-    occurrence_key = CharField()
+    id = RawText(primary_key=True)
+    schedule_id = RawText()
+    shop = RawText()
+    trigger = RawText()
+    occurrence_key = RawText()
     due_at = BigIntegerField()
     not_before = BigIntegerField()
     priority = IntegerField(default=100)
-    status = CharField()
-    reason = CharField(null=True)
+    status = RawText()
+    reason = RawText(null=True)
     attempt = IntegerField(default=0)
     lost_leases = IntegerField(default=0)
     fence = BigIntegerField(null=True)
     queued_at = BigIntegerField()
     started_at = BigIntegerField(null=True)
     finished_at = BigIntegerField(null=True)
-    report = TextField()
+    report = RawText()
     period_start = BigIntegerField(null=True)
     period_end = BigIntegerField(null=True)
     record_count = BigIntegerField(null=True)
-    file_name = TextField(null=True)
+    file_name = RawText(null=True)
     file_size = BigIntegerField(null=True)
-    sha256 = CharField(null=True)
-    spool_path = TextField(null=True)
-    error_code = CharField(null=True)
-    error = TextField(null=True)
+    sha256 = RawText(null=True)
+    spool_path = RawText(null=True)
+    error_code = RawText(null=True)
+    error = RawText(null=True)
 
     class Meta:
         table_name = "scheduler_run"
@@ -180,16 +186,16 @@ class Run(Model):
 class Attempt(Model):
     """The tries of a run."""
 
-    run_id = CharField()
+    run_id = RawText()
     number = IntegerField()
-    holder = CharField()
+    holder = RawText()
     fence = BigIntegerField()
     started_at = BigIntegerField()
     finished_at = BigIntegerField(null=True)
-    status = CharField()
-    error_code = CharField(null=True)
-    error = TextField(null=True)
-    timings = TextField(null=True)
+    status = RawText()
+    error_code = RawText(null=True)
+    error = RawText(null=True)
+    timings = RawText(null=True)
 
     class Meta:
         table_name = "scheduler_attempt"
@@ -199,16 +205,16 @@ class Attempt(Model):
 class Node(Model):
     """One row for each daemon."""
 
-    node = CharField(primary_key=True)
-    host = CharField()
+    node = AppText(primary_key=True)
+    host = AppText()
     pid = IntegerField()
-    boot_id = CharField(null=True)
-    version = CharField()
-    mode = CharField()
+    boot_id = AppText(null=True)
+    version = AppText()
+    mode = AppText()
     started_at = BigIntegerField()
     last_good_at = BigIntegerField(null=True)
     skew_ms = BigIntegerField(null=True)
-    snapshot = TextField(null=True)
+    snapshot = AppText(null=True)
 
     class Meta:
         table_name = "scheduler_node"
@@ -217,19 +223,19 @@ class Node(Model):
 class Delivery(Model):
     """The outbox: one row for each recipient of a run."""
 
-    id = CharField(primary_key=True)
-    run_id = CharField()
-    channel = CharField()
-    recipient = CharField()
-    role = CharField()
+    id = RawText(primary_key=True)
+    run_id = RawText()
+    channel = RawText()
+    recipient = RawText()
+    role = RawText()
     copy_number = IntegerField(column_name="copy")
-    key = CharField()
-    state = CharField()
+    key = RawText()
+    state = RawText()
     attempts = IntegerField()
     not_before = BigIntegerField()
-    receipt = TextField(null=True)
-    error_code = CharField(null=True)
-    error = TextField(null=True)
+    receipt = RawText(null=True)
+    error_code = RawText(null=True)
+    error = RawText(null=True)
     updated_at = BigIntegerField()
 
     class Meta:
@@ -239,20 +245,20 @@ class Delivery(Model):
 class Notice(Model):
     """What owners are told: an outbox of its own."""
 
-    id = CharField(primary_key=True)
-    kind = CharField()
-    channel = CharField()
-    recipient = CharField()
-    shop = CharField()
-    schedule_id = CharField()
-    name = TextField()
+    id = AppText(primary_key=True)
+    kind = AppText()
+    channel = AppText()
+    recipient = AppText()
+    shop = AppText()
+    schedule_id = AppText()
+    name = AppText()
     urgent = IntegerField()
     is_open = IntegerField()
-    run_id = CharField(null=True)
-    error_code = CharField(null=True)
-    error = TextField(null=True)
-    state = CharField()
-    holder = CharField(null=True)
+    run_id = AppText(null=True)
+    error_code = AppText(null=True)
+    error = AppText(null=True)
+    state = AppText()
+    holder = AppText(null=True)
     attempts = IntegerField()
     not_before = BigIntegerField()
     created_at = BigIntegerField()

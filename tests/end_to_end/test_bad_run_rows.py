@@ -26,6 +26,10 @@ SPOILED: dict[str, tuple[str, Any, str]] = {
     "report: a list": ("report", "[]", "report '[]' is not what was asked for"),
     "report: a part": ("report", '{"report": null, "recipients": [[1, 2]]}', "is not what was asked for"),
     "report: deep": ("report", "[" * 100_000, "is not what was asked for"),
+    "report: bytes": ("report", b"\xff\xfe{}", "is not what was asked for"),
+    "period: bytes": ("period_start", b"\xff", "is no moment"),
+    "file_name: bytes": ("file_name", b"\xff\xfe", "is no text"),
+    "reason: bytes": ("reason", b"held", "is no text"),
     "record_count": ("record_count", "lots", "record_count 'lots' is no whole number"),
 }
 
@@ -63,7 +67,7 @@ def test_a_spoiled_run_is_shown_as_one_and_the_others_go_on(desk: Desk, column: 
     with desk.store() as store:
         assert [run.status for run in store.history.last_of(good.id)] == [RunStatus.SUCCEEDED]
         (run,) = store.history.last_of(bad.id)
-        if column in ("started_at", "record_count"):
+        if column in ("started_at", "record_count", "file_name", "reason"):
             return  # the attempt wrote a new one, or ended it
         assert (run.status, run.error_code) == (RunStatus.FAILED, "bad_run_row")
         assert "status" in column or "bad_run_row" in done.out
@@ -85,6 +89,19 @@ def test_a_run_that_waits_for_no_moment_holds_up_nobody(desk: Desk, value: Any) 
         assert store.leases.held_elsewhere() == {}
         upcoming = store.leases.next_work_at()
         assert run.status is RunStatus.SUCCEEDED or upcoming is not None
+
+
+def test_texts_that_are_no_utf_8_spoil_no_list(desk: Desk) -> None:
+    with desk.store() as store:
+        made = make_schedule(store, name="Good")
+    assert desk.type("check-once").code == 0
+    with desk.store() as store:
+        for table, column in (("run", "error"), ("attempt", "error"), ("delivery", "error"), ("shop", "name")):
+            store.engine.write(f"UPDATE scheduler_{table} SET {column} = CAST(x'fffe41' AS TEXT)")
+        (run,) = store.history.last_of(made.id)
+    for words in (["history", "list"], ["history", "show", run.id], ["shops", "list"], ["reports", "why", made.id]):
+        done = desk.type(*words)
+        assert (done.code, "internal" in done.err) == (0, False), done.err
 
 
 def test_spoiled_attempts_and_deliveries_are_shown(desk: Desk) -> None:
