@@ -59,6 +59,8 @@ class Daemon:
     _pause: Pause | None = None
     #: When the last good check ended, monotonic.
     _last_good: float = 0.0
+    #: `ShopThreads.taken` when the state was last shown.
+    _shown: int = 0
     #: The wall clock minus the monotonic one.
     _offset: float = 0.0
 
@@ -261,6 +263,9 @@ class Daemon:
 
     def _show(self, *, force: bool = False) -> None:
         threads = self.app.threads
+        # A thread that goes on with the next shop wakes nobody: under load the loop would be woken all the time.
+        self._signs.dirty |= threads.taken != self._shown
+        self._shown = threads.taken
         self.tick.next_at, self.tick.leaked = self._ticker.next_at(), threads.leaked
         self.tick.asked = Asked(self.app.mode, tuple(self.app.planner.aside), threads.free() > 0, self._pause)
         self._guarded(lambda: self._signs.show(self.tick, self.app.threads.holds(), force=force))

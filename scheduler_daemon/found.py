@@ -1,5 +1,6 @@
 """What one look found, and how a check tells of it."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from .logs import say
@@ -19,6 +20,8 @@ class Found:
     refused: int = 0
     #: Schedules of which more was due than one look takes in; the next one goes on.
     behind: int = 0
+    #: Occurrences that were written down as skipped, by reason.
+    skipped: Counter[str] = field(default_factory=Counter)
     #: Domains of their shops.
     shops: set[str] = field(default_factory=set)
     #: Rows that could not be read, now or before, and why.

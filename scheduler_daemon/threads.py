@@ -112,6 +112,8 @@ class ShopThreads:
         self._pool = ThreadPoolExecutor(workers + MOST_LEAKED + 1, thread_name_prefix="shop")
         #: Threads given up on that have not come back.
         self.leaked = 0
+        #: How many shops were taken up since the start: another number means that `holds` says something new.
+        self.taken = 0
         self._locks: dict[str, threading.Lock] = {}
         self._holds: dict[str, Hold] = {}
         self._guard = threading.Lock()
@@ -133,6 +135,7 @@ class ShopThreads:
         """Take the shop's lock and a slot; None where somebody here has it. The guard is held."""
         if not self._locks.setdefault(lease.shop, threading.Lock()).acquire(blocking=False):
             return None
+        self.taken += 1
         hold = self._holds[lease.shop] = Hold(lease, lease.valid_until, entry=entry)
         return hold
 

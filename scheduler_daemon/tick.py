@@ -127,6 +127,7 @@ class Planner:
             handled |= {(item.id, item.cursor) for item in fresh[:looked_at]}
             room -= sum(len(plan.to_run) + len(plan.skipped) for _, plan in plans)
             found.queued += self._queue(plans, now, found)
+            found.skipped.update(reason for _, plan in plans for _, reason in plan.skipped)
             found.refused += sum(item.id in self.aside for item in fresh[:looked_at])
             found.shops |= {item.shop for item, plan in plans if plan.to_run and item.id not in self.aside}
             behind |= {item.id for item, plan in plans if _goes_on(plan, now) and item.id not in self.aside}

@@ -2,7 +2,6 @@
 
 import math
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,23 +16,20 @@ from ..health.counts import Asked, Counts
 from ..health.snapshot import Observer, Tick
 from ..health.statefile import StateFile
 from ..lib.clock import monotonic, utc_now
-from ..lib.words import parse_length, plural, say_length
+from ..lib.words import parse_length, plural
 from ..logs import say
 from ..model import Pause, Run, RunStatus
 from ..slots import start_shops
-from ..store import SeenSchedule, Store
+from ..store import Store
 from ..tick import Only
 from .asking import announce, find_report, known_shop
+from .check_lines import print_check, unreadable_of
 from .context import Context
 from .dry_run import dry_run as say_dry_run
 from .dry_run import say_held
 from .groups import example
-from .moments import say_moment, zone_or_utc
-from .output import echo_json, plain
 from .pause import paused
 from .progress import Progress
-from .run_lines import as_data, below, columns_of, done_of, line
-from .why.hints import HINTS
 
 BAD = (RunStatus.FAILED, RunStatus.PARTIAL)
 #: How long reports may take to let go after Ctrl-C; what is not done then is taken up when its lease ends.
@@ -106,9 +102,8 @@ def _check(app: App, wake: threading.Event, only: Only, as_json: bool, seconds: 
     runs = app.store.history.runs(sorted(set(app.performer.ended)))
     tell_owners(app)
     _write_state(app, now, pause)
-    unreadable = [item for item in found.unreadable if only[0] in ("", item.shop) and only[1] in ("", item.id)]
-    code = _code(runs, bool(unreadable), done)
-    _print(app, runs, held, unreadable, as_json, code)
+    code = _code(runs, bool(unreadable_of(found, only)), done)
+    print_check(app, found, runs, held, only, as_json=as_json, code=code)
     if app.mode == "hold" and not as_json:
         say_held(app, only, now)
     elif pause is not None and not as_json:
@@ -194,51 +189,3 @@ def _write_state(app: App, now: datetime, pause: Pause | None) -> None:
         say("state_unwritable", "warning", error=error.strerror or str(error))
     finally:
         state.unlock()
-
-
-def _print(
-    app: App, runs: list[Run], held: dict[str, str], unreadable: list[SeenSchedule], as_json: bool, code: int
-) -> None:
-    done = [done_of(app.store, run) for run in runs]
-    if as_json:
-        facts: dict[str, Any] = {"held": held, "exit_code": code, "delivery_mode": app.mode}
-        facts["unreadable"] = [_refused(item) for item in unreadable]
-        facts["paused"] = app.store.pauses.current(utc_now()) is not None
-        echo_json("runs", [as_data(item) for item in done], **facts, database=app.store.target.shown)
-        return
-    columns = columns_of([(run.shop, run.name) for run in runs])
-    for item in done:
-        click.echo(line(item, columns))
-        for said in below(item, columns):
-            click.echo(said)
-    for seen in unreadable:
-        click.echo(plain(f"{seen.name} of {seen.shop} cannot be read: {seen.problem.rstrip('.')}."))
-        click.echo(plain(f"    {_way_out(seen)}"))
-    for shop, number, until in app.store.resting.shops():
-        again = say_length(until - utc_now())
-        click.echo(f"{shop} does not answer; {plural(number, 'report')} of it not tried yet, next try in {again}.")
-    for shop, holder in held.items():
-        click.echo(f"{shop} is being worked on by {holder}.")
-    if code == 4:
-        click.echo("The time is over; what was not done goes back to the queue.", err=True)
-    sys.stdout.flush()
-    if app.mode != "hold":
-        _next(app.store)
-
-
-def _refused(seen: SeenSchedule) -> dict[str, str]:
-    made = {"schedule": seen.id, "shop": seen.shop, "report": seen.name}
-    return made | {"error_code": seen.problem_code, "error": seen.problem, "hint": _way_out(seen)}
-
-
-def _way_out(seen: SeenSchedule) -> str:
-    text = HINTS.get(seen.problem_code, HINTS["bad_schedule_row"])
-    return f"{text.format(id=seen.id, shop=seen.shop, run='')}; see: scheduler reports why {seen.id}"
-
-
-def _next(store: Store) -> None:
-    """Say what comes next: the earliest moment of an active report."""
-    for seen in store.schedules.upcoming(1):
-        if seen.due_at is not None and seen.due_at > utc_now():
-            zone = zone_or_utc(seen.schedule.zone if seen.schedule else "", seen.shop_zone)
-            click.echo(f"Next: {say_moment(seen.due_at, zone, utc_now())}")

@@ -15,8 +15,9 @@ from ..store import Store
 from .asking import opened
 from .context import Context
 from .groups import Group, Whole, example
-from .moments import say_moment
+from .moments import say_moment, zone_here, zone_or_utc
 from .output import echo_json, table
+from .until import read_until
 
 #: What a person reads for each state.
 STATES = {
@@ -48,7 +49,7 @@ def list_notices(context: Context, limit: int, before: str, as_json: bool) -> No
         echo_json("notices", [_data(item) for item in shown], next=following, muted_until=iso(muted) if muted else None)
         return
     if muted:
-        click.echo(f"Muted until {say_moment(muted, UTC, utc_now())}; to hear again: scheduler notices unmute")
+        click.echo(f"Muted until {say_moment(muted, zone_here(), utc_now())}; to hear again: scheduler notices unmute")
     if not shown:
         click.echo("No notice yet: nothing failed.")
         return
@@ -60,18 +61,19 @@ def list_notices(context: Context, limit: int, before: str, as_json: bool) -> No
 
 @notices.command(epilog=example("notices mute --for 8h", "notices mute --until 2026-12-01"))
 @click.option("--for", "length", default="", help="How long, like 8h or 2d.")
-@click.option("--until", default="", help="Until when: a day or a moment, UTC.")
+@click.option("--until", default="", help='Until when: "8h", a day, or a day and time.')
+@click.option("--zone", default="", help="Zone in which --until is read; default is this machine's.")
 @click.pass_obj
-def mute(context: Context, length: str, until: str) -> None:
+def mute(context: Context, length: str, until: str, zone: str) -> None:
     """
     Tell nobody of trouble until a moment.
 
     What happens meanwhile is told after it. Exit status: 0 done, 2 the moment cannot be read or lies behind.
     """
-    end = _end(length, until)
+    end, shown_in = _end(length, until, zone), zone_or_utc(zone) if zone else zone_here()
     with opened(context) as store:
         store.notebook.remember(MUTED, iso(end))
-    click.echo(f"Muted until {say_moment(end, UTC, utc_now())}. To hear again: scheduler notices unmute")
+    click.echo(f"Muted until {say_moment(end, shown_in, utc_now())}. To hear again: scheduler notices unmute")
 
 
 @notices.command(epilog=example("notices unmute"))
@@ -125,19 +127,16 @@ def _try(notifier: Notifier, notice: Notice, whom: str) -> int:
     return 0
 
 
-def _end(length: str, until: str) -> datetime:
-    now = utc_now()
+def _end(length: str, until: str, zone: str) -> datetime:
     if bool(length) == bool(until):
         raise UsageError("Give --for or --until.", hint="For example: scheduler notices mute --for 8h")
+    now = utc_now()
+    if until:
+        return read_until(until, zone, now)
     try:
-        end = now + parse_length(length) if length else datetime.fromisoformat(until)
+        return now + parse_length(length)
     except (ValueError, OverflowError) as error:
-        hint = "Write --for 8h, or --until 2026-12-01 or 2026-12-01T08:00."
-        raise UsageError(f"{length or until!r} cannot be read: {error}.", hint=hint) from None
-    end = end.replace(tzinfo=UTC) if end.tzinfo is None else end.astimezone(UTC)
-    if end <= now:
-        raise UsageError(f"{until or length!r} lies behind.", hint="Give a moment that is still to come.")
-    return end
+        raise UsageError(f"--for {length!r} cannot be read: {error}.", hint="Write --for 8h, or --for 2d.") from None
 
 
 def _muted_until(store: Store) -> datetime | None:

@@ -1,23 +1,20 @@
 """`scheduler pause` and `scheduler resume`: everything rests; pauses of single reports and shops stay as they are."""
 
-from datetime import UTC, datetime
-
 import click
 
 from ..errors import UsageError
 from ..health.problems import say_pause
 from ..lib.clock import iso, utc_now
-from ..lib.words import parse_length, say_length
-from ..lib.zones import find_zone, host_zone
+from ..lib.words import say_length
 from ..model import Pause
 from .asking import opened
 from .context import Context
 from .groups import example
 from .output import echo_json, plain
+from .until import read_until
 
 #: A note longer than this fits no line of a screen.
 MOST_NOTE = 500
-HINT = 'Write a length like "2h", or a day and time like "2026-12-24 08:00" (in this machine\'s zone, or with its own).'
 
 
 @click.command(epilog=example("pause --until 2h --note 'moving house'", "pause --until '2026-12-24 18:00'"))
@@ -66,33 +63,3 @@ def paused(made: Pause) -> str:
 def data(made: Pause) -> dict[str, str | None]:
     """Return a pause for machines."""
     return {"since": iso(made.since), "until": iso(made.until) if made.until else None, "note": made.note}
-
-
-def read_until(text: str, zone_name: str, now: datetime) -> datetime:
-    """Return the moment (UTC) that *text* means: a length from now on, or a wall time; raise UsageError."""
-    try:
-        moment = now + parse_length(text)
-    except (ValueError, OverflowError):
-        moment = _wall_time(text, zone_name)
-    if moment <= now:
-        raise UsageError(f"--until {text} is not ahead.", hint=HINT)
-    return moment
-
-
-def _wall_time(text: str, zone_name: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise UsageError(f"--until {text!r} is no moment.", hint=HINT) from None
-    if moment.tzinfo is not None:
-        return moment.astimezone(UTC)
-    if not zone_name:
-        host = host_zone()
-        if host.unknown:
-            message = f"{host.unknown!r} (in the environment's TZ) is no time zone, and --until {text!r} is read in it."
-            raise UsageError(message, code="unknown_zone", hint="Correct TZ, or name one: --zone Europe/Paris")
-        return moment.replace(tzinfo=host.zone).astimezone(UTC)
-    try:
-        return moment.replace(tzinfo=find_zone(zone_name)).astimezone(UTC)
-    except KeyError:
-        raise UsageError(f"{zone_name!r} is no time zone.", code="unknown_zone") from None

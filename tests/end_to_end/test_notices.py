@@ -153,7 +153,7 @@ def test_a_mute_holds_notices_back_and_they_are_told_after_it(desk: Desk, shop: 
     ("words", "why"),
     [
         (("--for", "soon"), "cannot be read"),
-        (("--until", "2020-01-01"), "lies behind"),
+        (("--until", "2020-01-01"), "is not ahead"),
         ((), "Give --for or --until"),
         (("--for", "1h", "--until", "2030-01-01"), "Give --for or --until"),
     ],
@@ -162,6 +162,12 @@ def test_a_mute_that_cannot_be_is_refused(desk: Desk, words: tuple[str, ...], wh
     done = desk.type("notices", "mute", *words)
     assert done.code == 2
     assert why in done.err
+
+
+def test_a_mute_reads_a_wall_time_in_the_zone_it_is_told(desk: Desk) -> None:
+    done = desk.type("notices", "mute", "--until", "2095-01-01 08:00", "--zone", "Europe/Paris")
+    assert (done.code, "08:00 CET" in done.out) == (0, True), done.out + done.err
+    assert desk.type("notices", "list", "--json").json["muted_until"].startswith("2095-01-01T07:00:00")
 
 
 def program(folder: Path, text: str) -> str:

@@ -114,6 +114,19 @@ def test_a_run_by_hand_does_not_leave_while_delivery_is_on_hold_or_wait_for_a_pa
         assert store.history.latest() == []
 
 
+def test_a_check_says_what_it_skipped(desk: Desk) -> None:
+    with desk.store() as store:
+        make_schedule(store, name="Weekly Sales")
+        desk.type("shops", "pause", SHOP, "--note", "moving")
+        done = desk.type("check-once")
+        assert (done.code, "Skipped 1 occurrence: the report, its shop or everything was paused." in done.out) == (
+            0,
+            True,
+        )
+        make_schedule(store, name="Monthly Sales")
+        assert desk.type("check-once", "--json").json["skipped"] == {"paused": 1}
+
+
 def test_a_refused_token_is_not_stored_and_the_old_one_stands(desk: Desk, shop: SimShop) -> None:
     done = desk.type("shops", "add", SHOP, "--token-file", "-", stdin="shpat_wrong0000\n")
     assert (done.code, "not stored" in done.err, "shpat_wrong" in done.err) == (1, True, False)
