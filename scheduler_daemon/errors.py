@@ -35,6 +35,7 @@ CODES: dict[str, str] = {
     "bad_recurrence": "The recurrence cannot be read or never comes due.",
     "bad_filter": "A filter is unknown or its value cannot be read.",
     "bad_address": "A recipient's address cannot be read.",
+    "bad_shop_row": "What is known of a shop cannot be used.",
     "bad_schedule_row": "A row of the schedule table cannot be read.",
     "bad_run_row": "A row of the ledger cannot be read.",
     "no_recipients": "The schedule has nobody to deliver to.",

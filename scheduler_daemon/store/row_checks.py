@@ -84,6 +84,15 @@ def check_zone(name: str) -> None:
         raise UsageError(f"{name[:MOST_SHOWN]!r} is no time zone.{near}", code="unknown_zone", hint=hint) from None
 
 
+def check_shop_zone(name: str) -> None:
+    """Raise UsageError where *name*, which is known of the row's shop, is no time zone."""
+    try:
+        find_zone(name)
+    except KeyError:
+        problem = f"its shop's zone {name[:MOST_SHOWN]!r}, which it would run in, is no time zone"
+        raise UsageError(problem, code="bad_shop_row") from None
+
+
 @lru_cache(1000)
 def _zone_like(name: str) -> str:
     from ..lib.words import did_you_mean

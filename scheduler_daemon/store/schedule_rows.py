@@ -10,7 +10,7 @@ from ..model import CatchUp, Overlap, Recipient, Report, Schedule
 from ..when import recurrence
 from ..when.period import BY_FREQUENCY
 from .moments import decode
-from .row_checks import MOST_SHOWN, check_options, check_shop, check_zone, read_json
+from .row_checks import MOST_SHOWN, check_options, check_shop, check_shop_zone, check_zone, read_json
 from .rows import moment
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def read_row(row: Mapping[str, Any], types: Mapping[str, str]) -> SeenSchedule:
     """Return what a row of `schedule_query` says; *types* maps the app's report types to ours."""
     paused = None if row["shop_paused_at"] is None else str(row["shop_paused_reason"] or "paused")
     seen = {"id": str(row["id"]), "shop": str(row["shop"]), "name": str(row["name"]), "cursor": row["next_run_at"]}
-    seen |= {"shop_zone": row["shop_zone"], "shop_paused": paused}
+    seen |= {"shop_zone": str(row["shop_zone"]) if row["shop_zone"] else None, "shop_paused": paused}
     try:
         due_at = decode(row["next_run_at"])
     except (ValueError, TypeError, OverflowError):
@@ -106,6 +106,8 @@ def _schedule(row: Mapping[str, Any], due_at: datetime | None, types: Mapping[st
     zone = str(row["timezone"] or "")
     if zone:
         check_zone(zone)
+    elif row["shop_zone"]:
+        check_shop_zone(str(row["shop_zone"]))
     return Schedule(
         id=str(row["id"]),
         shop=str(row["shop"]),

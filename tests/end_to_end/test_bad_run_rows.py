@@ -136,6 +136,23 @@ def test_a_run_that_a_lost_process_left_and_that_is_spoiled_is_taken_back(tmp_pa
         assert adopted == [(run.id, RunStatus.SKIPPED)]
 
 
+def test_a_shop_of_no_zone_fails_the_reports_that_need_it_and_says_how_to_mend_it(desk: Desk) -> None:
+    with desk.store() as store:
+        bad, good = make_schedule(store, name="Bad", zone=""), make_schedule(store, name="Good", zone="Asia/Tokyo")
+        store.engine.write("UPDATE scheduler_shop SET zone = 'Mars/Base'")
+    done = desk.type("check-once")
+    assert (done.code, "its shop's zone 'Mars/Base'" in done.out) == (1, True), done.out + done.err
+    assert f"scheduler shops check {SHOP}" in done.out
+    assert f"scheduler shops check {SHOP}" in desk.type("reports", "why", bad.id).out
+    with desk.store() as store:
+        assert store.history.last_of(bad.id)[0].error_code == "bad_shop_row"
+        assert store.history.last_of(good.id)[0].status is RunStatus.SUCCEEDED
+    assert desk.type("shops", "check", SHOP).code == 0
+    assert desk.type("check-once").code == 0
+    with desk.store() as store:
+        assert store.history.last_of(bad.id)[0].status is RunStatus.SUCCEEDED
+
+
 @pytest.mark.parametrize("column", ["scopes", "checked_at"])
 def test_what_is_known_of_a_shop_and_cannot_be_read_is_unknown_and_told_once(desk: Desk, column: str) -> None:
     with desk.store() as store:

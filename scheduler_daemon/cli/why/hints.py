@@ -9,6 +9,7 @@ from ...model import Run
 HINTS = {
     "bad_schedule_row": "Correct its row in the app, or write it anew: scheduler reports edit {id} -h",
     "bad_run_row": "Its moment is over; to make it now: scheduler reports run {id}",
+    "bad_shop_row": "Ask the shop anew: scheduler shops check {shop}",
     "unknown_zone": "Give it a zone that exists: scheduler reports edit {id} --zone Europe/Paris",
     "bad_recurrence": 'Give it a rule: scheduler reports edit {id} --every "monday 08:00"',
     "unknown_report_type": "Map the app's type under [types], or see: scheduler reports types",
