@@ -3,7 +3,7 @@
 import shlex
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -113,6 +113,17 @@ class Reports(Section):
 
     week_start: Weekday = Field("monday", description="First day of the week, for periods of weeks.")
     week_start_of: dict[str, Weekday] = Field(default_factory=dict, description="The same for single shops, by domain.")
+
+    @field_validator("week_start_of", mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        """Read the environment's form, ``name.myshopify.com=sunday, …``; a table of the file stays as it is."""
+        if not isinstance(value, str):
+            return value
+        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+        if missing := [name.strip() for name, equals, _ in pairs if not equals]:
+            raise ValueError(f"Write {missing[0]!r} as name.myshopify.com=sunday, several with commas between them")
+        return {name.strip(): day.strip() for name, _, day in pairs}
 
     def first_day(self, shop: str) -> str:
         """Return the first day of the week, by name, of reports of *shop* that have none of their own."""

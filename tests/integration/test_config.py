@@ -55,3 +55,13 @@ def test_no_command_takes_an_empty_state_file_for_another(bare: Desk) -> None:
     assert (done.code, "state.file is empty" in done.out) == (3, True)
     done = bare.type("run")
     assert (done.code, "state.file: It is empty" in done.err) == (2, True)
+
+
+def test_the_environment_gives_a_table_as_text(tmp_path: Path) -> None:
+    name = "SCHEDULER_REPORTS__WEEK_START_OF"
+    text = "one.myshopify.com=sunday, two.myshopify.com = friday"
+    config = load_config(environ={name: text, "HOME": str(tmp_path)})
+    assert config.reports.week_start_of == {"one.myshopify.com": "sunday", "two.myshopify.com": "friday"}
+    with pytest.raises(ConfigError) as caught:
+        load_config(environ={name: "one.myshopify.com", "HOME": str(tmp_path)})
+    assert "Write 'one.myshopify.com' as name.myshopify.com=sunday" in str(caught.value.problems)
