@@ -21,13 +21,14 @@ def find_initdb() -> str | None:
 
 
 @contextmanager
-def private_postgres(initdb: str, *, durable: bool = False) -> Iterator[str]:
+def private_postgres(initdb: str, *, durable: bool = False, parent: Path | None = None) -> Iterator[str]:
     """
     Run a server of our own in a folder of its own, reached by a socket only; yield the URL of its first database.
 
-    Without *durable* a commit does not wait for the disk: right for tests, wrong for figures.
+    Without *durable* a commit does not wait for the disk: right for tests, wrong for figures. Its folder lies in
+    *parent*, else where temporary ones do.
     """
-    root = Path(tempfile.mkdtemp(prefix="scheduler-pg-"))
+    root = Path(tempfile.mkdtemp(prefix="scheduler-pg-", dir=parent))
     as_user: list[str] = []
     if os.geteuid() == 0:
         shutil.chown(root, "postgres")
@@ -56,10 +57,10 @@ def find_mariadb() -> tuple[str, str] | None:
 
 
 @contextmanager
-def private_mariadb(programs: tuple[str, str], *, durable: bool = False) -> Iterator[str]:
+def private_mariadb(programs: tuple[str, str], *, durable: bool = False, parent: Path | None = None) -> Iterator[str]:
     """Run a MariaDB server of our own, reached by a socket only; yield the URL of a database that need not exist."""
     install, server = programs
-    root = Path(tempfile.mkdtemp(prefix="scheduler-my-"))
+    root = Path(tempfile.mkdtemp(prefix="scheduler-my-", dir=parent))
     user = "mysql" if os.geteuid() == 0 else getpass.getuser()
     if os.geteuid() == 0:
         shutil.chown(root, "mysql")

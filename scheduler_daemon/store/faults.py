@@ -1,5 +1,6 @@
 """What a driver raises, turned into one error with a stable code, a sentence and a way out."""
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,9 @@ from ..errors import SchedulerError, StoreError
 #: Beginnings of SQLSTATE that waiting or another connection can cure: connection (08), insufficient resources (53),
 #: operator intervention (57), serialization and deadlock (40), lock not available (55). PostgreSQL docs, appendix A.
 PASSING = ("08", "53", "57", "40", "55")
+
+#: ENOSPC, as MySQL names it: "Got error 28 from storage engine", "(Errcode: 28 ...", "(errno: 28 ...".
+NO_SPACE = re.compile(r"\b(?:error|err(?:no|code):) 28\b", re.IGNORECASE)
 
 LOCKED_HINT = "Another program is writing to it; wait, or find it with: fuser -v FILE."
 SERVER_HINT = "Check that the server runs and that the URL names the right host, port, user and database."
@@ -104,6 +108,8 @@ def _from_postgres(error: BaseException, shown: str) -> StoreError:
 MYSQL_REFUSED = (1044, 1045, 1049, 1698)
 MYSQL_LOCKED = (1205, 1213)
 MYSQL_FULL = (1021, 1114, 3675)
+#: A file of the server cannot be written, or its storage engine failed; the text has the system's number.
+MYSQL_STORAGE = (3, 1026, 1030)
 MYSQL_READONLY = (1142, 1143, 1227, 1290, 1792, 1836)
 MYSQL_UNEXPECTED = (1054, 1146)
 
@@ -115,7 +121,7 @@ def _from_mysql(error: BaseException, shown: str) -> StoreError:
         return StoreError(f"The database {shown} refused us: {text}.", hint=SERVER_HINT, retryable=True)
     if number in MYSQL_LOCKED:
         return StoreError(f"A row of {shown} stays locked by another program.", code="database_locked", retryable=True)
-    if number in MYSQL_FULL:
+    if number in MYSQL_FULL or (number in MYSQL_STORAGE and NO_SPACE.search(text)):
         return StoreError(f"The disk of the database {shown} is full.", code="disk_full", retryable=True)
     if number in MYSQL_READONLY:
         return StoreError(
@@ -127,7 +133,7 @@ def _from_mysql(error: BaseException, shown: str) -> StoreError:
     if number in MYSQL_UNEXPECTED:
         hint = "Run: scheduler db status."
         return StoreError(f"The database {shown} is not as expected: {text}.", code="database_outdated", hint=hint)
-    if 2000 <= number < 3000 or number in (0, 1040, 1053, 1152, 1927):
+    if 2000 <= number < 3000 or number in (0, 1040, 1053, 1152, 1927, *MYSQL_STORAGE):
         return StoreError(f"The database {shown} does not answer: {text}.", hint=SERVER_HINT, retryable=True)
     return StoreError(f"The database {shown} refused a statement: {text}.")
 

@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,10 @@ NOW = {
 class Base:
     """One empty database of the kind *kind* ("sqlite", "postgres", "mariadb"), and its server."""
 
-    def __init__(self, kind: str, url: str, server: "Server | None" = None) -> None:
+    def __init__(self, kind: str, url: str, server: "Server | None" = None, disk: Path | None = None) -> None:
         self.kind, self.url, self.server = kind, url, server
+        #: A file system that holds the database and little else, so that it can be filled; None where there is none.
+        self.disk = disk
         self.now = NOW[kind]
         #: Numbers of the harness' own connections: a cut leaves them alone.
         self.ours: set[int] = set()
@@ -168,6 +170,15 @@ class Server:
         self.kind, self.url = kind, url
         self.root = Path(url.split("host=")[1] if kind == "postgres" else url.split("socket=")[1].removesuffix("/s"))
         self._ours: list[subprocess.Popen[bytes]] = []
+        #: MariaDB's command line: when it has ended by itself nobody else knows it.
+        self._words = [] if kind == "postgres" else _command_line(self.pid())
+
+    def revive(self) -> None:
+        """Start the server again where it has given up, as it may when its disk was full."""
+        with suppress(TimeoutError):
+            wait_until(lambda: _answers(self.kind, self.url), 5)
+            return
+        self.restart()
 
     def restart(self) -> None:
         """Kill the server without any goodbye, and start it again."""
@@ -178,12 +189,11 @@ class Server:
             command = [*as_user, control, *common, "-m", "immediate", "restart"]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
             return
-        words = Path(f"/proc/{self.pid()}/cmdline").read_bytes().decode().split("\0")[:-1]
         self.kill()
-        made = subprocess.Popen(words, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        made = subprocess.Popen(self._words, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self._ours.append(made)
         socket = self.root / "s"
-        wait_until(lambda: socket.exists() and _answers(self.url), 60)
+        wait_until(lambda: socket.exists() and _answers(self.kind, self.url), 60)
 
     def pid(self) -> int:
         """Return MariaDB's process id."""
@@ -191,9 +201,10 @@ class Server:
 
     def kill(self) -> None:
         """End MariaDB with SIGKILL and wait until it is gone."""
-        pid = self.pid()
-        os.kill(pid, 9)
-        wait_until(lambda: _gone(pid), 30)
+        with suppress(OSError):  # it ended by itself
+            pid = self.pid()
+            os.kill(pid, 9)
+            wait_until(lambda: _gone(pid), 30)
         for left in ("s", "pid"):
             (self.root / left).unlink(missing_ok=True)
 
@@ -204,6 +215,10 @@ class Server:
             process.wait()
 
 
+def _command_line(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1]
+
+
 def _gone(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
@@ -211,15 +226,14 @@ def _gone(pid: int) -> bool:
         return True
 
 
-def _answers(url: str) -> bool:
-    import pymysql
-
-    from scheduler_daemon.store.urls import read_url
-
-    with suppress(Exception):
-        pymysql.connect(**read_url(url).server).close()
+def _answers(kind: str, url: str) -> bool:
+    """Whether the server takes a write, which lasts no longer than the connection."""
+    try:
+        with closing(Base(kind, url).connect()) as connection:
+            connection.cursor().execute("CREATE TEMPORARY TABLE alive (x INTEGER)")
         return True
-    return False
+    except Exception:  # whatever a driver raises: it does not
+        return False
 
 
 def wait_until(condition: Callable[[], Any], seconds: float) -> Any:
@@ -233,28 +247,32 @@ def wait_until(condition: Callable[[], Any], seconds: float) -> Any:
 
 
 @contextmanager
-def open_base(kind: str, folder: Path) -> Iterator[Base]:
-    """Yield an empty database; its private server, where it has one, is durable against its own kill."""
+def open_base(kind: str, folder: Path, disk: Path | None = None) -> Iterator[Base]:
+    """
+    Yield an empty database, in *folder* or on *disk*, which it fills a part of.
+
+    Its private server, where it has one, is durable against its own kill.
+    """
     if kind == "sqlite":
-        yield Base(kind, f"sqlite://{folder / 'scheduler.db'}")
+        yield Base(kind, f"sqlite://{folder / 'scheduler.db'}", disk=disk)
         return
     if kind == "postgres":
         initdb = find_initdb()
         if initdb is None:
             raise RuntimeError("no PostgreSQL server is installed (initdb)")
         # What was written survives the server's death without fsync; only a power cut would need it.
-        with private_postgres(initdb) as url, new_database(url) as mine:
-            yield Base(kind, mine, Server(kind, url))
+        with private_postgres(initdb, parent=disk) as url, new_database(url) as mine:
+            yield Base(kind, mine, Server(kind, url), disk)
         return
     programs = find_mariadb()
     if programs is None:
         raise RuntimeError("no MariaDB server is installed")
     # Durable: otherwise up to a second of commits is only in the memory of the process that is killed.
-    with private_mariadb(programs, durable=True) as url, new_mariadb_database(url) as mine:
+    with private_mariadb(programs, durable=True, parent=disk) as url, new_mariadb_database(url) as mine:
         server = Server(kind, url)
         try:
-            yield Base(kind, mine, server)
+            yield Base(kind, mine, server, disk)
         finally:
-            if not _answers(url):
+            if not _answers(kind, url):
                 server.restart()
     server.stop()

@@ -86,7 +86,7 @@ class Nemesis:
         self.points = tuple(points) or NAMES
         wanted = {name: weight for name, weight in WEIGHTS.items() if not faults or name in faults}
         for name in ("state_readonly", "state_full", "spool_full", "database_full"):
-            if not mounts or (name == "database_full" and base.kind != "sqlite"):
+            if not mounts or (name == "database_full" and base.disk is None):
                 wanted.pop(name, None)
         for name in ("cut", "restart_server") if base.kind == "sqlite" else ():
             wanted.pop(name, None)
@@ -245,12 +245,15 @@ class Nemesis:
 
     def _database_full(self) -> None:
         begun = wall()
-        ballast = Path(self.base.path).with_name("ballast")
+        assert self.base.disk is not None
+        ballast = self.base.disk / "ballast"
         with suppress(OSError), ballast.open("wb", buffering=0) as file:
             while True:
-                file.write(b"\0" * 65536)
+                file.write(b"\0" * 2**20)
         time.sleep(self.random.uniform(0.5, 3.0))
         ballast.unlink(missing_ok=True)
+        if self.base.server is not None:
+            self.base.server.revive()
         self.log.add("database_full", begun)
 
 

@@ -2,6 +2,7 @@
 
 import random
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from .walk import Step, Walk
 from .workbench import build
 from .world import World, wall
 
+#: How big the database's file system is, as mount takes it: what it needs itself, and a gigabyte of PostgreSQL's log.
+SMALL = {"sqlite": "size=160m", "postgres": "size=1600m", "mariadb": "size=800m"}
 #: Seconds after the last fault within which every row must be final.
 SETTLE = 60.0
 ROWS = "SELECT COUNT(*) FROM {s}scheduler_run"
@@ -103,6 +106,22 @@ def order_of_steps(kind: str, seed: int, folder: Path, steps: tuple[Step, ...], 
     )
 
 
+@contextmanager
+def _small_disk(kind: str, data: Path) -> Iterator[Path]:
+    """
+    Yield a file system of its own that can be filled: over *data* for SQLite's file.
+
+    For a server it lies where temporary files do: its account must get there, and the path of a socket is short.
+    """
+    if kind == "sqlite":
+        with covered(data, SMALL[kind]):
+            yield data
+        return
+    with tempfile.TemporaryDirectory(prefix="scheduler-disk-") as name, covered(Path(name), f"{SMALL[kind]},mode=755"):
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
 def sit(order: Order) -> Verdict:
     """Run one sitting; return the verdict."""
     order.folder.mkdir(parents=True, exist_ok=True)
@@ -122,9 +141,8 @@ class _Sitting:
         self.mounts = order.mounts and may_mount(order.folder)
         data = order.folder / "data"
         data.mkdir(exist_ok=True)
-        if self.mounts and order.kind == "sqlite":
-            stack.enter_context(covered(data, "size=160m"))
-        self.base: Base = stack.enter_context(open_base(order.kind, data))
+        disk = stack.enter_context(_small_disk(order.kind, data)) if self.mounts else None
+        self.base: Base = stack.enter_context(open_base(order.kind, data, disk))
         domains = [f"shop{number:02}.myshopify.com" for number in range(order.shops)]
         # One door more than daemons: the clean daemon at the end has a number of its own.
         self.world = stack.enter_context(World(domains, count + 1, order.latency))
