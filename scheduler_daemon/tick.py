@@ -224,9 +224,15 @@ class Planner:
 
     def _refuse(self, seen: SeenSchedule, now: datetime, found: Found) -> None:
         """Set a row that cannot be read aside, with a failed run in the ledger; the others go on."""
+        try:
+            new = self.store.queueing.refuse(seen, now)
+        except Exception as error:
+            if not getattr(error, "retryable", False):  # else it comes again: a full disk is no fault of the row's
+                self.aside[seen.id] = now + ASIDE
+            raise
         self.aside[seen.id] = now + ASIDE
         found.unreadable.append(seen)
-        if self.store.queueing.refuse(seen, now):
+        if new:
             say("schedule_refused", "error", name=seen.name, shop=seen.shop, schedule=seen.id, error=seen.problem)
 
     def _forget_aside(self, now: datetime) -> None:

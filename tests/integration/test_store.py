@@ -1,8 +1,11 @@
 """The store on SQLite and on PostgreSQL: the same promises on both."""
 
+import sqlite3
 import time
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -192,6 +195,21 @@ def test_a_row_that_cannot_be_read_fails_once_and_the_others_go_on(store: Store)
     assert seen["Orders yesterday"].schedule is not None
     (run,) = store.history.latest()
     assert (run.status, run.error_code) == (RunStatus.FAILED, "bad_schedule_row")
+
+
+def test_a_row_that_could_not_be_refused_is_not_set_aside(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    with open_test_store(f"sqlite://{path}") as store, closing(sqlite3.connect(path, isolation_level=None)) as other:
+        bad = make_schedule(store, name="Bad")
+        store.engine.write('UPDATE "ReportSchedule" SET "recipients" = ?', ("not json",))
+        store.engine.wait_for_locks(0.1)
+        planner = Planner(store, "live")
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="locked"):
+            planner.queue_due(now())
+        other.execute("ROLLBACK")
+        assert planner.queue_due(now()).refused == 1
+        assert [run.error_code for run in store.history.last_of(bad.id)] == ["bad_schedule_row"]
 
 
 def test_an_occurrence_missed_by_an_outage_is_coalesced_into_the_latest(store: Store) -> None:
