@@ -467,6 +467,8 @@ def test_a_user_who_may_only_read_starts_no_daemon_and_is_told_which_rights_it_l
     assert "UPDATE on public.ReportSchedule" in started.stderr or "UPDATE on ReportSchedule" in started.stderr
     error = error_of(place.run("check-once", "--json", SCHEDULER_DATABASE__URL=url))
     assert (error["code"], "Grant" in error["hint"]) == ("database_readonly", True)
+    checked = place.run("doctor", "--no-network", SCHEDULER_DATABASE__URL=url)
+    assert "we lack: INSERT, UPDATE, DELETE on" in checked.stdout
     # Whoever may only read may look.
     for words in (["history", "list"], ["check-once", "--dry-run"]):
         done = place.run(*words, SCHEDULER_DATABASE__URL=url)

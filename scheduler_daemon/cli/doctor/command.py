@@ -14,6 +14,7 @@ from .database import (
     check_notices,
     check_overdue,
     check_reports,
+    check_rights,
     check_types,
 )
 from .findings import OK, PROBLEM, WARNING, Check, Finding, Patient, examine
@@ -34,7 +35,7 @@ def all_checks(context: Context) -> tuple[Check, ...]:
     """Return every check, in the order in which they are told."""
     ground = (check_program, configuration(context), check_environment, check_zone_data)
     rows = (check_reports, check_types, check_overdue, check_crowd, check_notices)
-    database = (check_database, check_database_file, check_clock)
+    database = (check_database, check_database_file, check_rights, check_clock)
     return (*ground, *database, check_folders, check_daemon, *rows, check_mail_server, check_tokens)
 
 

@@ -78,6 +78,19 @@ def _beside(path: Path) -> list[Path]:
     return [path, Path(f"{path}-wal"), Path(f"{path}-shm")]
 
 
+def check_rights(patient: Patient) -> Iterator[Finding]:
+    """Ask a server whether it lets this user write what the daemon must write; no row is changed."""
+    store, config = patient.store, patient.config
+    if store is None or config is None or store.engine.is_sqlite:
+        return
+    try:
+        store.require_rights(delivery_mode(config, store))
+    except SchedulerError as error:
+        yield problem("database rights", error)
+    else:
+        yield Finding(OK, "database rights", "all that are needed")
+
+
 def check_clock(patient: Patient) -> Iterator[Finding]:
     """Compare this machine's clock with the database's: leases go by the database's, retries by ours."""
     if patient.store is None:

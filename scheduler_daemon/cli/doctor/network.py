@@ -34,7 +34,7 @@ def check_mail_server(patient: Patient) -> Iterator[Finding]:
     options = config.email
     if options is None:
         if mails:
-            told = f"{plural(mails, 'report')} go by mail, and there is no [email]"
+            told = f"{plural(mails, 'report')} to be sent by mail, and there is no [email]"
             yield Finding(PROBLEM, "mail server", told, "scheduler config example", "channel_not_configured")
         elif config.folder is None:
             told = "there is neither [email] nor [folder]: no report can leave"
