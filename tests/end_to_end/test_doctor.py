@@ -295,7 +295,7 @@ def test_rows_that_cannot_be_read_are_foreign_overdue_or_go_to_nobody(desk: Desk
 def test_a_mail_server_that_is_down_refuses_or_is_not_set(desk: Desk) -> None:
     with desk.store() as store:
         make_schedule(store, recipients=(MAIL,), next_due_at=now() + timedelta(hours=1))
-    assert "1 report go by mail, and there is no [email]" in told(examined(desk, code=1), "mail server")
+    assert "1 report to be sent by mail, and there is no [email]" in told(examined(desk, code=1), "mail server")
     desk.set(email__host="127.0.0.1", email__port="1", email__security="none", email__from="r@a.example")
     said = told(examined(desk, code=1), "mail server")
     assert "problem: The mail server 127.0.0.1 does not answer" in said
