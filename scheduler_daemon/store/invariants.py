@@ -6,8 +6,9 @@ A breach means that something which the design makes impossible, or mends by its
 
 from datetime import timedelta
 
-from ..lib.clock import from_ms
+from ..lib.clock import EPOCH
 from .engine import Engine
+from .values import read_moment
 
 #: Work that waits for a shop that nobody holds.
 UNOWNED_WORK = """
@@ -43,7 +44,7 @@ class Invariants:
         wait, longest = int(patience.total_seconds() * 1000), int(deadline.total_seconds() * 1000)
         found = []
         if slots_free and (rows := self.engine.read(UNOWNED_WORK, (wait, wait))):
-            since = f"{from_ms(rows[0][1]):%Y-%m-%d %H:%M:%S} UTC"
+            since = f"{read_moment(rows[0][1]) or EPOCH:%Y-%m-%d %H:%M:%S} UTC"
             found.append(("work_unowned", f"Work of {rows[0][0]} waits since {since}, and slots are free."))
         if rows := self.engine.read(UNOWNED_RUN, (wait,)):
             found.append(("run_unowned", f"Run {rows[0][0]} of {rows[0][1]} lost its process and was not taken back."))

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from ..lib.clock import from_ms
+from ..lib.clock import EPOCH, from_ms
 from ..model import Node
 from .engine import Engine
-from .rows import moment
+from .values import read_moment
 
 #: What `note_node` writes besides the daemon's name.
 FACTS = ("host", "pid", "boot_id", "version", "mode", "started_at", "last_good_at", "skew_ms", "snapshot")
@@ -57,17 +57,18 @@ class Notebook:
 
 
 def node_from_row(row: Mapping[str, Any]) -> Node:
-    """Return the Node of a row of `scheduler_node`; an unreadable snapshot becomes an empty one."""
+    """Return the Node of a row of `scheduler_node`; what of it cannot be read becomes a blank."""
     try:
         snapshot = json.loads(row["snapshot"] or "{}")
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):
         snapshot = {}
-    names = ("host", "pid", "version", "mode")
+    pid, skew = row["pid"], row["skew_ms"]
     return Node(
-        name=row["node"],
-        **{name: row[name] for name in names},
-        started_at=from_ms(row["started_at"]),
-        last_good_at=moment(row["last_good_at"]),
-        skew_ms=row["skew_ms"] or 0,
-        snapshot=snapshot,
+        name=str(row["node"]),
+        **{name: str(row[name] or "") for name in ("host", "version", "mode")},
+        pid=pid if isinstance(pid, int) else 0,
+        started_at=read_moment(row["started_at"]) or EPOCH,
+        last_good_at=read_moment(row["last_good_at"]),
+        skew_ms=skew if isinstance(skew, int) else 0,
+        snapshot=snapshot if isinstance(snapshot, dict) else {},
     )

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..lib.clock import from_ms, to_ms
+from ..lib.clock import EPOCH, from_ms, to_ms
 from ..model import Notice, NoticeKind, NoticeState
 from .engine import Engine
-from .rows import moment
+from .values import read_moment
 
 #: Notices told in one mail; the others follow in the next.
 MOST = 500
@@ -64,7 +64,8 @@ class Notices:
         made = []
         for channel, recipient, urgent, since, now in self.engine.read(WAITING):
             last = self.engine.read(LAST_TOLD, (channel, recipient))[0][0]
-            made.append(Waiting(channel, recipient, bool(urgent), from_ms(since), from_ms(int(now)), moment(last)))
+            moments = (read_moment(since) or EPOCH, from_ms(int(now)), read_moment(last))
+            made.append(Waiting(channel, recipient, bool(urgent), *moments))
         return made
 
     def take(self, group: Waiting) -> list[Notice]:
@@ -133,8 +134,8 @@ def notice_from_row(row: dict[str, Any]) -> Notice:
         kind=NoticeKind(row["kind"]),
         state=NoticeState(row["state"]),
         urgent=bool(row["urgent"]),
-        created_at=from_ms(row["created_at"]),
-        not_before=from_ms(row["not_before"]) if row["not_before"] else None,
-        told_at=moment(row["told_at"]),
+        created_at=read_moment(row["created_at"]) or EPOCH,
+        not_before=read_moment(row["not_before"] or None),
+        told_at=read_moment(row["told_at"]),
         **{name: row[name] for name in same},
     )

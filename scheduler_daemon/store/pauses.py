@@ -29,7 +29,7 @@ class Pauses:
         text = self.notebook.setting(NAME)
         try:
             return tuple(_read(item) for item in json.loads(text)) if text else ()
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             return ()
 
     def current(self, now: datetime) -> Pause | None:

@@ -2,9 +2,10 @@
 
 from datetime import datetime, timedelta
 
-from ..lib.clock import from_ms, to_ms
+from ..lib.clock import EPOCH, to_ms
 from .engine import Engine
 from .group import Execute
+from .values import read_moment
 
 #: So much earlier than those that were tried may the shop's other runs start.
 AHEAD = timedelta(seconds=1)
@@ -41,4 +42,4 @@ class Resting:
 
     def shops(self) -> list[tuple[str, int, datetime]]:
         """Return the shops that rest, each with the number of runs that were not tried, and until when."""
-        return [(shop, number, from_ms(until)) for shop, number, until in self.engine.read(RESTING)]
+        return [(shop, number, read_moment(until) or EPOCH) for shop, number, until in self.engine.read(RESTING)]

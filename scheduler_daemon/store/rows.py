@@ -3,10 +3,8 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ..lib.clock import from_ms
 from ..model import Attempt, Delivery, DeliveryState, Recipient, Report, Run, RunStatus, Trigger
 from .values import Values
 
@@ -65,11 +63,6 @@ def delivery_query(tables: "Tables", run_id: str) -> Any:
     columns = (to.id, to.run_id, to.channel, to.recipient, to.role, to.copy_number, to.key, to.state, to.attempts)
     more = (to.not_before, to.receipt, to.error_code, to.error)
     return to.select(*columns, *more).where(to.run_id == run_id).order_by(to.id)
-
-
-def moment(value: int | None) -> datetime | None:
-    """Return the moment of a column of ours, or None for NULL."""
-    return None if value is None else from_ms(value)
 
 
 def run_from_row(row: Sequence[Any]) -> Run:

@@ -10,8 +10,8 @@ from ..model import CatchUp, Overlap, Recipient, Report, Schedule
 from ..when import recurrence
 from ..when.period import BY_FREQUENCY
 from .moments import decode
-from .row_checks import MOST_SHOWN, check_options, check_shop, check_shop_zone, check_zone, read_json
-from .rows import moment
+from .row_checks import MOST_SHOWN, bad, check_options, check_shop, check_shop_zone, check_zone, read_json
+from .values import read_moment
 
 if TYPE_CHECKING:
     from .tables import Tables
@@ -126,12 +126,19 @@ def _schedule(row: Mapping[str, Any], due_at: datetime | None, types: Mapping[st
         priority=int(options.get("priority", 100)),
         owner=str(options.get("owner", "")),
         deadline=float(options.get("deadline", 0.0)),
-        paused_at=moment(row["paused_at"]),
+        paused_at=_paused_at(row["paused_at"]),
         paused_reason=str(row["paused_reason"] or ""),
         rule_hash=row["rule_hash"],
-        version=int(row["version"] or 0),
+        version=row["version"] if isinstance(row["version"], int) else 0,
         options={key: value for key, value in options.items() if key not in KNOWN_OPTIONS},
     )
+
+
+def _paused_at(value: Any) -> datetime | None:
+    found = read_moment(value)
+    if value is not None and found is None:
+        raise bad(f"its paused_at {str(value)[:MOST_SHOWN]!r} is no moment")
+    return found
 
 
 def _maybe(value: Any) -> datetime | None:

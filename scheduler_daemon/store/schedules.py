@@ -6,13 +6,15 @@ from datetime import datetime
 from typing import Any
 
 from ..errors import UsageError
-from ..lib.clock import from_ms, to_ms
+from ..lib.clock import to_ms
 from ..model import Recurrence, RuleKind, RunStatus, Schedule, SkipReason
 from ..when import recurrence
 from .cancelling import CLOSE_PENDING
 from .engine import Engine
 from .moments import Style, encode
+from .row_checks import MOST_SHOWN, bad
 from .schedule_rows import SeenSchedule, is_active, read_row, schedule_query
+from .values import read_moment
 
 #: The app's word for each of our kinds; what its columns cannot say is `CUSTOM` with a rule of ours.
 FREQUENCIES = {
@@ -131,9 +133,20 @@ class Schedules:
         return self.engine.change(query.where(ours.schedule_id == schedule_id, ours.paused_at.is_null(False))) == 1
 
     def mark(self, schedule_id: str) -> datetime | None:
-        """Return where the period of the last scheduled run that succeeded ended, UTC; None before the first."""
+        """
+        Return where the period of the last scheduled run that succeeded ended, UTC; None before the first.
+
+        Raise UsageError where what stands there is no moment.
+        """
         rows = self.engine.fetch(self.ours.select(self.ours.mark).where(self.ours.schedule_id == schedule_id))
-        return from_ms(int(rows[0][0])) if rows and rows[0][0] else None
+        if not rows or not rows[0][0]:
+            return None
+        text = str(rows[0][0])
+        found = read_moment(int(text)) if text.isdecimal() else None
+        if found is None:
+            # Taken for none it would begin the period elsewhere, and rows would be sent again or never.
+            raise bad(f"its mark {text[:MOST_SHOWN]!r} is no moment")
+        return found
 
     def switch(self, schedule_id: str, on: bool) -> None:
         """Turn the app's switch `isActive`."""

@@ -13,7 +13,6 @@ from peewee import (
     JOIN,
     SQL,
     BareField,
-    BigIntegerField,
     BooleanField,
     CompositeKey,
     IntegerField,
@@ -36,6 +35,13 @@ class AppText(TextField):
 
 class RawText(TextField):
     """A text of ours as the driver gives it: `Values` tells where a person or a broken disk put bytes in its place."""
+
+    def python_value(self, value: Any) -> Any:
+        return value
+
+
+class RawWhole(IntegerField):
+    """A whole number of ours as the driver gives it: SQLite takes a text, bytes or infinity in its place."""
 
     def python_value(self, value: Any) -> Any:
         return value
@@ -91,7 +97,7 @@ class ReportHistory(Model):
     status = TextField()
     started_at = BareField(column_name="startedAt")
     completed_at = BareField(column_name="completedAt", null=True)
-    record_count = IntegerField(column_name="recordCount", null=True)
+    record_count = RawWhole(column_name="recordCount", null=True)
     file_name = TextField(column_name="fileName", null=True)
     error = TextField(null=True)
 
@@ -117,10 +123,10 @@ class OurSchedule(Model):
     options = AppText()
     rule_hash = AppText(null=True)
     mark = AppText(null=True)
-    failures = IntegerField(default=0)
-    paused_at = BigIntegerField(null=True)
+    failures = RawWhole(default=0)
+    paused_at = RawWhole(null=True)
     paused_reason = AppText(null=True)
-    version = IntegerField(default=0)
+    version = RawWhole(default=0)
 
     class Meta:
         table_name = "scheduler_schedule"
@@ -135,15 +141,15 @@ class Shop(Model):
     currency = RawText(null=True)
     plan = RawText(null=True)
     scopes = RawText(null=True)
-    checked_at = BigIntegerField(null=True)
-    paused_at = BigIntegerField(null=True)
+    checked_at = RawWhole(null=True)
+    paused_at = RawWhole(null=True)
     paused_reason = RawText(null=True)
     paused_by = RawText(null=True)
     holder = RawText(null=True)
-    fence = BigIntegerField()
-    beat = BigIntegerField()
-    lease_until = BigIntegerField()
-    next_work_at = BigIntegerField()
+    fence = RawWhole()
+    beat = RawWhole()
+    lease_until = RawWhole()
+    next_work_at = RawWhole()
 
     class Meta:
         table_name = "scheduler_shop"
@@ -157,23 +163,23 @@ class Run(Model):
     shop = RawText()
     trigger = RawText()
     occurrence_key = RawText()
-    due_at = BigIntegerField()
-    not_before = BigIntegerField()
-    priority = IntegerField(default=100)
+    due_at = RawWhole()
+    not_before = RawWhole()
+    priority = RawWhole(default=100)
     status = RawText()
     reason = RawText(null=True)
-    attempt = IntegerField(default=0)
-    lost_leases = IntegerField(default=0)
-    fence = BigIntegerField(null=True)
-    queued_at = BigIntegerField()
-    started_at = BigIntegerField(null=True)
-    finished_at = BigIntegerField(null=True)
+    attempt = RawWhole(default=0)
+    lost_leases = RawWhole(default=0)
+    fence = RawWhole(null=True)
+    queued_at = RawWhole()
+    started_at = RawWhole(null=True)
+    finished_at = RawWhole(null=True)
     report = RawText()
-    period_start = BigIntegerField(null=True)
-    period_end = BigIntegerField(null=True)
-    record_count = BigIntegerField(null=True)
+    period_start = RawWhole(null=True)
+    period_end = RawWhole(null=True)
+    record_count = RawWhole(null=True)
     file_name = RawText(null=True)
-    file_size = BigIntegerField(null=True)
+    file_size = RawWhole(null=True)
     sha256 = RawText(null=True)
     spool_path = RawText(null=True)
     error_code = RawText(null=True)
@@ -187,11 +193,11 @@ class Attempt(Model):
     """The tries of a run."""
 
     run_id = RawText()
-    number = IntegerField()
+    number = RawWhole()
     holder = RawText()
-    fence = BigIntegerField()
-    started_at = BigIntegerField()
-    finished_at = BigIntegerField(null=True)
+    fence = RawWhole()
+    started_at = RawWhole()
+    finished_at = RawWhole(null=True)
     status = RawText()
     error_code = RawText(null=True)
     error = RawText(null=True)
@@ -207,13 +213,13 @@ class Node(Model):
 
     node = AppText(primary_key=True)
     host = AppText()
-    pid = IntegerField()
+    pid = RawWhole()
     boot_id = AppText(null=True)
     version = AppText()
     mode = AppText()
-    started_at = BigIntegerField()
-    last_good_at = BigIntegerField(null=True)
-    skew_ms = BigIntegerField(null=True)
+    started_at = RawWhole()
+    last_good_at = RawWhole(null=True)
+    skew_ms = RawWhole(null=True)
     snapshot = AppText(null=True)
 
     class Meta:
@@ -228,15 +234,15 @@ class Delivery(Model):
     channel = RawText()
     recipient = RawText()
     role = RawText()
-    copy_number = IntegerField(column_name="copy")
+    copy_number = RawWhole(column_name="copy")
     key = RawText()
     state = RawText()
-    attempts = IntegerField()
-    not_before = BigIntegerField()
+    attempts = RawWhole()
+    not_before = RawWhole()
     receipt = RawText(null=True)
     error_code = RawText(null=True)
     error = RawText(null=True)
-    updated_at = BigIntegerField()
+    updated_at = RawWhole()
 
     class Meta:
         table_name = "scheduler_delivery"
@@ -252,18 +258,18 @@ class Notice(Model):
     shop = AppText()
     schedule_id = AppText()
     name = AppText()
-    urgent = IntegerField()
-    is_open = IntegerField()
+    urgent = RawWhole()
+    is_open = RawWhole()
     run_id = AppText(null=True)
     error_code = AppText(null=True)
     error = AppText(null=True)
     state = AppText()
     holder = AppText(null=True)
-    attempts = IntegerField()
-    not_before = BigIntegerField()
-    created_at = BigIntegerField()
-    updated_at = BigIntegerField()
-    told_at = BigIntegerField(null=True)
+    attempts = RawWhole()
+    not_before = RawWhole()
+    created_at = RawWhole()
+    updated_at = RawWhole()
+    told_at = RawWhole(null=True)
 
     class Meta:
         table_name = "scheduler_notice"

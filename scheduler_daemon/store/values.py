@@ -15,6 +15,11 @@ MOST_SHOWN = 60
 Word = TypeVar("Word", bound=StrEnum)
 
 
+def read_moment(value: Any) -> datetime | None:
+    """Return the moment of a column of ours, UTC; None for NULL, and where it holds none."""
+    return from_ms(value) if isinstance(value, int) and 0 <= value < LAST_MOMENT else None
+
+
 class Values:
     """
     The values of a row by the name of their column.
@@ -56,11 +61,10 @@ class Values:
 
     def moment(self, name: str) -> datetime:
         """Return a moment, UTC; 1970 where it cannot be read."""
-        value = self._row[name]
-        if isinstance(value, int) and 0 <= value < LAST_MOMENT:
-            return from_ms(value)
-        self.spoiled(name, "no moment")
-        return EPOCH
+        found = read_moment(self._row[name])
+        if found is None:
+            self.spoiled(name, "no moment")
+        return found or EPOCH
 
     def moment_or_none(self, name: str) -> datetime | None:
         """Return a moment, UTC; None for NULL and where it cannot be read."""

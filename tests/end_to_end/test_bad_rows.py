@@ -41,7 +41,7 @@ def row(**changes: Any) -> Damage:
     return write
 
 
-def ours(column: str, text: str) -> Damage:
+def ours(column: str, text: object) -> Damage:
     """Return what writes a column of our own row beside the app's."""
 
     def write(store: Store, schedule_id: str) -> None:
@@ -240,6 +240,36 @@ def test_bytes_that_are_no_text_in_a_row_stop_neither_others_nor_its_listing(pla
         assert process.poll() is None
         assert "Traceback" not in place.log()
         assert place.run("reports", "list").returncode == 0
+
+
+@SQLITE
+@pytest.mark.parametrize("value", [float("inf"), "soon", b"\xff", 2**63 - 1, -1])
+def test_a_number_of_ours_that_is_none_stops_neither_others_nor_the_listings(place: Place, value: object) -> None:
+    with open_test_store(place.url) as store:
+        good = make_schedule(store, name="Good")
+        paused, changed = damaged(store, {"Paused": ours("paused_at", value), "Changed": ours("version", value)})
+        (marked,) = damaged(store, {"Marked": ours("mark", str(value))})
+        ours("options", '{"period": "since_last_success", "channels": ["folder"]}')(store, marked)
+        assert place.run("check-once").returncode == 1
+        runs = {key: found[0] for key, found in final(store).items()}
+        assert [runs[key].status for key in (good.id, changed)] == [RunStatus.SUCCEEDED] * 2
+        assert [runs[key].error_code for key in (paused, marked)] == ["bad_schedule_row"] * 2
+        counts, moments = ["priority", "attempt", "record_count", "file_size"], ["due_at", "started_at", "finished_at"]
+        for table, columns in {
+            "run": [*counts, *moments, "fence", "not_before"],
+            "attempt": ["fence", "started_at", "finished_at"],
+            "node": ["pid", "started_at", "last_good_at", "skew_ms"],
+            "notice": ["created_at", "not_before", "attempts", "told_at"],
+            "shop": ["checked_at", "beat", "next_work_at"],
+        }.items():
+            for column in columns:
+                store.engine.write(f"UPDATE {{ours}}scheduler_{table} SET {column} = ?", (value,))
+        listings = "history list, history show {run}, reports list, shops list, notices list, status --database"
+        for words in listings.format(run=runs[good.id].id).split(", "):
+            done = place.run(*words.split())
+            assert "defect" not in done.stdout + done.stderr, (words, done.stderr)
+        assert place.run("reports", "resume", paused).returncode == 0
+        assert "defect" not in place.run("check-once").stderr
 
 
 @SQLITE
