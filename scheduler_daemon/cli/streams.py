@@ -9,11 +9,13 @@ class Pipe(io.FileIO):
     """
     A stream's file that takes whatever nobody reads any more.
 
-    So a command does its work to the end and its exit status says how that went, as if all had been read. A full disk
-    is another matter: that raises OSError as ever.
+    So a command does its work to the end and its exit status says how that went, as if all had been read. Of results
+    (standard output) a full disk is another matter: that raises OSError as ever. What is said beside them (standard
+    error, *lossy*) may be lost: a report must not stay away because a log has no room.
     """
 
     gone = False
+    lossy = False
 
     def write(self, data: Any) -> int:
         """Write *data*, or forget it once the reader is gone; return how many bytes were taken."""
@@ -25,6 +27,10 @@ class Pipe(io.FileIO):
         except BrokenPipeError:
             self.gone = True
             return size
+        except OSError:
+            if not self.lossy:
+                raise
+            return size
 
 
 def outlast_readers() -> None:
@@ -35,6 +41,7 @@ def outlast_readers() -> None:
             continue
         old.flush()
         raw = Pipe(old.fileno(), "wb", closefd=False)
+        raw.lossy = name == "stderr"
         live = name == "stderr" or raw.isatty()
         made = io.TextIOWrapper(io.BufferedWriter(raw), old.encoding, old.errors, line_buffering=live)
         setattr(sys, name, made)

@@ -45,6 +45,14 @@ def test_an_output_that_takes_nothing_more_is_an_error_with_our_status(desk: Des
     assert through_shell(desk, f"{{scheduler}} {command} >/dev/full 2>/dev/full").code == 1
 
 
+def test_reports_are_made_although_nothing_more_can_be_said(desk: Desk) -> None:
+    with desk.store() as store:
+        make_schedule(store)
+        done = through_shell(desk, "{scheduler} check-once 2>/dev/full")
+        assert (done.code, len(store.history.latest())) == (0, 1)
+        assert "orders" in done.out.lower()
+
+
 @pytest.mark.parametrize("command", ["history list", "history list --json", "reports types", "config example", "-h"])
 def test_a_reader_that_went_away_is_no_error(desk: Desk, command: str) -> None:
     # The reader is gone before anything is written: it closes its end at once, and the writer starts after that.
