@@ -23,22 +23,28 @@ class Style(StrEnum):
 SECONDS_BELOW = 100_000_000_000
 
 
+#: The last moment of a row, UTC: some write the last second of 9999 for "never", which no zone ahead of UTC can show.
+LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+
+
 def decode(value: Any) -> datetime | None:
     """
     Return the moment that a column of the app holds, aware, in UTC; None for NULL.
 
     Takes integers (milliseconds, or seconds in Shopify's own session tables), ISO text with or without a zone,
-    and naive or aware datetimes. Raise ValueError for anything else.
+    and naive or aware datetimes. What is later than `LATEST` is that. Raise ValueError for anything else.
     """
-    if value is None:
-        return None
+    return None if value is None else min(_decode(value), LATEST)
+
+
+def _decode(value: Any) -> datetime:
     if isinstance(value, datetime):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     if isinstance(value, (int, float)):
         return from_ms(int(value) if abs(value) >= SECONDS_BELOW else int(value * 1000))
     text = str(value).strip()
     if text.lstrip("-").isdigit():
-        return decode(int(text))
+        return _decode(int(text))
     moment = datetime.fromisoformat(text)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 

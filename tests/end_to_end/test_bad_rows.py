@@ -243,6 +243,21 @@ def test_bytes_that_are_no_text_in_a_row_stop_neither_others_nor_its_listing(pla
 
 
 @SQLITE
+@pytest.mark.parametrize("cursor", ["9999-12-31T23:59:59.999Z", 253_402_300_799_999])
+def test_a_cursor_at_the_end_of_the_calendar_is_shown_in_zones_ahead_of_utc(place: Place, cursor: object) -> None:
+    with open_test_store(place.url) as store:
+        make_schedule(store, name="Good")
+        never = make_schedule(store, name="Never", zone="Pacific/Auckland")
+        row(nextRunAt=cursor)(store, never.id)
+        assert place.run("check-once").returncode == 0
+        for words in ("reports list", "reports list --json", "reports next --all", f"reports show {never.id}",
+                      f"reports why {never.id}", f"reports next {never.id}"):  # fmt: skip
+            done = place.run(*words.split())
+            assert done.returncode == 0, (words, done.stderr)
+        assert store.schedules.find(never.id).cursor == cursor
+
+
+@SQLITE
 @pytest.mark.parametrize("value", [float("inf"), "soon", b"\xff", 2**63 - 1, -1])
 def test_a_number_of_ours_that_is_none_stops_neither_others_nor_the_listings(place: Place, value: object) -> None:
     with open_test_store(place.url) as store:
