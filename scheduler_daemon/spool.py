@@ -52,7 +52,9 @@ class Spool:
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
             free = shutil.disk_usage(self.root).free
         if free < needed:
-            message = f"Only {free // 1_000_000} MB are free in the spool {self.root}."
+            message = (
+                f"Only {free // 1_000_000} MB are free in the spool {self.root}, {needed // 1_000_000} are needed."
+            )
             hint = "Make room, or set spool.dir; the report is tried again."
             raise RunError(message, code="disk_full", hint=hint, retryable=True)
         if quota and self._used > quota:

@@ -16,7 +16,7 @@ def code_of(error: OSError, otherwise: str) -> str:
     """Return `disk_full`, `folder_unavailable` for a place that cannot be used, else *otherwise*."""
     if error.errno in FULL:
         return "disk_full"
-    return "folder_unavailable" if error.errno in (*FORBIDDEN, *MISSING) else otherwise
+    return "folder_unavailable" if error.errno in (*FORBIDDEN, *MISSING, errno.EEXIST) else otherwise
 
 
 def way_out(error: OSError, setting: str) -> str:
@@ -29,6 +29,8 @@ def way_out(error: OSError, setting: str) -> str:
         return f"Check its owner and mode, and {setting}"
     if error.errno in MISSING:
         return f"Check that it is there, and {setting}"
+    if error.errno == errno.EEXIST:
+        return f"Something else has its name: move that away, or set {setting}"
     if error.errno in TOO_MANY:
         return "Raise the limit of open files (LimitNOFILE= in the unit), or lower daemon.workers"
     return f"Check the disk (its errors are in the system's log), and {setting}"

@@ -201,6 +201,7 @@ def test_a_place_that_is_no_folder_is_named_and_the_report_is_tried_again(place:
         (run,) = store.history.latest()
         assert (done.returncode, run.status, run.error_code) == (1, RunStatus.QUEUED, "folder_unavailable")
         assert str(place.root / what) in (run.error or "")
+        assert "Something else has its name" in (run.error or "")
         (place.root / what).unlink()
         wait_for(lambda: now() > store.history.latest()[0].not_before)
         assert place.run("check-once").returncode == 0

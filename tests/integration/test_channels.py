@@ -459,6 +459,7 @@ def test_a_folder_that_is_a_file_is_told(tmp_path: Path) -> None:
         put(tmp_path / "out", parcel(tmp_path))
     assert (caught.value.code, caught.value.retryable) == ("folder_unavailable", True)
     assert str(tmp_path / "out") in caught.value.message
+    assert "Something else has its name" in caught.value.hint
     assert "folder.path" in caught.value.hint
 
 
