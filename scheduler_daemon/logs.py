@@ -13,6 +13,8 @@ from .lib.imports import import_without
 from .lib.secret import Secret
 from .lib.words import plural, redact
 
+#: Characters of a field's longest text: a merchant's name for a report may be megabytes.
+LONGEST = 20_000
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 #: Every event and its sentence. The first fifteen are those of the service that this daemon takes over from.
@@ -127,10 +129,14 @@ def _redact_all(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapp
         if isinstance(value, Secret):
             event[key] = "****"
         elif isinstance(value, str):
-            event[key] = redact(value)
+            event[key] = _short(redact(value))
         elif isinstance(value, list):
-            event[key] = [redact(str(item)) for item in value]
+            event[key] = [_short(redact(str(item))) for item in value]
     return event
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def _as_json(value: Any) -> str:

@@ -18,6 +18,8 @@ from ..lib.files import home_folder
 STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 #: How a status is marked where marks can be shown; the word stands beside it everywhere.
 MARKS = {"succeeded": "✓", "partial": "✗", "failed": "✗", "skipped": "–", "queued": "·", "running": "▸"}
+#: Columns of a table's longest cell: the app's rows hold texts of any length, and one would fill up all other lines.
+LONGEST_CELL = 300
 COLOURS = {"succeeded": "green", "partial": "yellow", "failed": "red", "running": "cyan"}
 
 
@@ -72,18 +74,22 @@ def pad(text: str, columns: int, *, right: bool = False) -> str:
 
 def cut(text: str, columns: int) -> str:
     """Return *text* in at most *columns*, ended by "…" where it is longer."""
-    if width(text) <= columns:
+    if len(text) <= 2 * columns and width(text) <= columns:
         return text
-    while text and width(text) >= columns:
-        text = text[:-1]
-    return f"{text}…"
+    kept, taken = 0, 0
+    for char in text:
+        taken += width(char)
+        if taken >= columns:
+            break
+        kept += 1
+    return f"{text[:kept]}…"
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[Any]], right: Collection[str] = ()) -> None:
-    """Print rows in aligned columns; the columns named in *right* hold numbers."""
+    """Print rows in aligned columns, what is very long cut off; the columns named in *right* hold numbers."""
     cells = [
         [str(header) for header in headers],
-        *[["" if cell is None else plain(cell) for cell in row] for row in rows],
+        *[["" if cell is None else plain(cut(str(cell), LONGEST_CELL)) for cell in row] for row in rows],
     ]
     widths = [max(width(row[index]) for row in cells) for index in range(len(headers))]
     for number, row in enumerate(cells):

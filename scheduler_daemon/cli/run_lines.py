@@ -8,7 +8,7 @@ from ..lib.clock import iso
 from ..model import Delivery, DeliveryState, Run, RunStatus
 from ..store import Store
 from ..verdict import of_recipients
-from .output import coloured, pad, plain, width
+from .output import LONGEST_CELL, coloured, cut, pad, plain, width
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,17 @@ class Columns:
 def columns_of(names: Sequence[tuple[str, str]]) -> Columns:
     """Return the columns for these (shop's domain, report's name)."""
     shops = [width(shop.removesuffix(".myshopify.com")) for shop, _ in names]
-    return Columns(max(shops, default=0), max((width(plain(name)) for _, name in names), default=0))
+    return Columns(max(shops, default=0), max((width(_short(name)) for _, name in names), default=0))
+
+
+def _short(name: str) -> str:
+    return plain(cut(name, LONGEST_CELL))
 
 
 def line(done: Done, columns: Columns) -> str:
     """Return the run as one line: ``acme-tea  Weekly Sales  412 rows  xlsx  delivered to 2  1.8 s``."""
     run = done.run
-    head = f"{pad(done.shop, columns.shop)}  {pad(plain(run.name), columns.name)}"
+    head = f"{pad(done.shop, columns.shop)}  {pad(_short(run.name), columns.name)}"
     if run.status is RunStatus.SUCCEEDED:
         kind = (run.file_name or "").rpartition(".")[2]
         rows = f"{run.record_count or 0:>6,} rows"

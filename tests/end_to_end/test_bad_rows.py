@@ -243,6 +243,20 @@ def test_bytes_that_are_no_text_in_a_row_stop_neither_others_nor_its_listing(pla
 
 
 @SQLITE
+def test_a_name_of_megabytes_fills_neither_lists_nor_logs(place: Place) -> None:
+    with open_test_store(place.url) as store:
+        for _ in range(3):
+            make_schedule(store, name="Good")
+        long = make_schedule(store, name="Long")
+        row(name="\u00e4" * 3_000_000)(store, long.id)
+        outputs = [place.run(*words.split()) for words in ("check-once --dry-run", "check-once", "reports list")]
+        outputs += [place.run(*words.split()) for words in ("history list", "reports next --all", "shops list")]
+    for done in outputs:
+        assert done.returncode == 0, (done.args, done.stderr[-300:])
+        assert len(done.stdout + done.stderr) < 200_000, done.args
+
+
+@SQLITE
 @pytest.mark.parametrize("cursor", ["9999-12-31T23:59:59.999Z", 253_402_300_799_999])
 def test_a_cursor_at_the_end_of_the_calendar_is_shown_in_zones_ahead_of_utc(place: Place, cursor: object) -> None:
     with open_test_store(place.url) as store:
