@@ -62,9 +62,9 @@ class Options(BaseModel):
 
     @model_validator(mode="after")
     def _both_or_none(self) -> "Options":
-        if bool(self.username) != (self.password is not None):
+        if bool(self.username) != bool(self.password):
             missing = "password" if self.username else "username"
-            raise ValueError(f"username and password go together; email.{missing} is not set")
+            raise ValueError(f"username and password go together; email.{missing} is not set, or empty")
         return self
 
 

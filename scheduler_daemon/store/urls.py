@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, unquote_to_bytes, urlsplit
 
 from ..errors import UsageError
 from ..lib.words import did_you_mean
@@ -16,6 +16,9 @@ MYSQL = ("mysql", "mariadb")
 PRISMA_ONLY = frozenset(
     {"schema", "connection_limit", "pool_timeout", "pgbouncer", "socket_timeout", "statement_cache_size"}
 )
+
+
+ESCAPES = "In a user name or password, write / as %2F, ? as %3F, # as %23, @ as %40, [ as %5B and ] as %5D."
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +96,37 @@ def _find_relative(url: str, path: Path, base: Path) -> Path:
     return found[0] if found else places[0]
 
 
+def _split(url: str) -> SplitResult:
+    """Return the parts of a server's *url*; raise UsageError, which must not show them: one may be a password's."""
+    try:
+        parts = urlsplit(url)
+        known = parts.port is None or parts.port > 0
+    except ValueError:
+        known = False
+    # "user:12/34@host": what stands before the slash looks like a host and its port.
+    if not known or ("@" in parts.path and "@" not in parts.netloc):
+        message = "The database URL cannot be read: its host or its port is none, or a sign of the password ends it."
+        raise UsageError(message, hint=f"Write scheme://user:password@host:port/name. {ESCAPES}") from None
+    return parts
+
+
+def _escaped(netloc: str) -> str:
+    """Return *netloc* as libpq reads it; what it cannot read in a password stands in its error, whole."""
+    who, at, where = netloc.rpartition("@")
+    user, colon, password = (quote(unquote_to_bytes(part), safe="") for part in who.partition(":"))
+    return f"{user}{':' if colon else ''}{password}{at}{where}"
+
+
 def _read_postgres_url(url: str) -> Target:
-    parts = urlsplit(url)
+    parts = _split(url)
     if not parts.path.strip("/"):
-        raise UsageError("The PostgreSQL URL names no database.", hint="Write postgresql://user@host:5432/name.")
+        hint = f"Write postgresql://user@host:5432/name. {ESCAPES}"
+        raise UsageError("The PostgreSQL URL names no database.", hint=hint)
     query = dict(parse_qsl(parts.query))
     kept = {key: value for key, value in query.items() if key not in PRISMA_ONLY}
     kept.setdefault("connect_timeout", "5")
     options = "&".join(f"{key}={quote(value, safe='')}" for key, value in kept.items())
-    # Percent signs and passwords pass through untouched: libpq reads the same URL syntax.
-    conninfo = f"postgresql://{parts.netloc}{parts.path}?{options}"
+    conninfo = f"postgresql://{_escaped(parts.netloc)}{parts.path}?{options}"
     user = f"{parts.username}@" if parts.username else ""
     host = parts.hostname or kept.get("host", "")
     port = f":{parts.port}" if parts.port else ""
@@ -117,10 +141,10 @@ def _read_postgres_url(url: str) -> Target:
 
 def _read_mysql_url(url: str) -> Target:
     """Read ``mysql://user:password@host:3306/name`` with Prisma's `socket`, `sslcert` and `sslaccept`."""
-    parts = urlsplit(url)
+    parts = _split(url)
     name = unquote(parts.path.strip("/"))
     if not name:
-        raise UsageError("The MySQL URL names no database.", hint="Write mysql://user@host:3306/name.")
+        raise UsageError("The MySQL URL names no database.", hint=f"Write mysql://user@host:3306/name. {ESCAPES}")
     query = dict(parse_qsl(parts.query))
     server: dict[str, Any] = {"user": unquote(parts.username or ""), "password": unquote(parts.password or "")}
     if query.get("socket"):

@@ -211,6 +211,7 @@ def test_a_password_of_any_letters_is_never_in_an_error(tmp_path: Path, features
     ("options", "problem"),
     [
         ({"username": "me"}, "password is not set"),
+        ({"username": "me", "password": ""}, "password is not set, or empty"),
         ({"password": SECRET}, "username is not set"),
         ({"from": "apikey"}, "is no sender"),
         ({"from": "a@b.example\r\nBcc: x@y.example"}, "is no sender"),

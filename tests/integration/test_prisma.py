@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from scheduler_daemon.errors import StoreError, UsageError
 from scheduler_daemon.lib.clock import to_ms
@@ -191,6 +192,34 @@ def test_prismas_own_parameters_do_not_reach_the_driver() -> None:
     assert "schema=" not in target.conninfo
     assert "sslmode=require" in target.conninfo
     assert "p%40ss" not in target.shown + repr(target)
+
+
+@pytest.mark.parametrize("password", ["hush%hush", "hush%zz", "h@hush"])
+@pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
+def test_a_password_that_was_not_escaped_is_taken_as_it_is(scheme: str, password: str) -> None:
+    """libpq shows the whole password that it cannot read."""
+    url = f"{scheme}://me:{password}@127.0.0.1:1/shop"
+    target = read_url(url)
+    assert (conninfo_to_dict(target.conninfo) if target.conninfo else target.server)["password"] == password
+    with pytest.raises(StoreError) as refused:
+        open_test_store(url)
+    assert refused.value.code == "database_unavailable"
+    assert "hush" not in refused.value.message + refused.value.hint + target.shown
+
+
+@pytest.mark.parametrize("password", ["hush[hush", "hush/hush", "12/hush", "hush?hush", "hush#hush"])
+@pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
+def test_a_password_that_ends_the_url_is_refused_without_showing_it(scheme: str, password: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        read_url(f"{scheme}://me:{password}@127.0.0.1:1/shop")
+    assert "/ as %2F" in refused.value.hint
+    assert "hush" not in refused.value.message + refused.value.hint
+
+
+def test_what_was_escaped_stays_so() -> None:
+    target = read_url("postgresql://m%40e:p%2Fs%25%C3%A9@[::1]:5433/shop")
+    made = conninfo_to_dict(target.conninfo)
+    assert (made["user"], made["password"], made["host"], made["port"]) == ("m@e", "p/s%é", "::1", "5433")
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
