@@ -107,7 +107,7 @@ def _look(app: App, seen: SeenSchedule, now: datetime, pauses: Sequence[Pause]) 
 def _waiting(app: App, only: Only) -> Sequence[Run]:
     """Return the queued runs: retries, and what an earlier check left."""
     shop, schedule = only
-    return app.store.history.latest(limit=MOST, shop=shop, schedule=schedule, status=RunStatus.QUEUED.value)[::-1]
+    return app.store.history.latest(limit=MOST, shop=shop, schedule=schedule, status=[RunStatus.QUEUED.value])[::-1]
 
 
 def _show(due: Sequence[Due], waiting: Sequence[Run], now: datetime) -> None:

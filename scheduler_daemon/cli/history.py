@@ -45,13 +45,18 @@ class Zones:
 )
 @click.option("--shop", default="", help="Only this shop.")
 @click.option("--report", default="", help="Only this report (id or name).")
-@click.option("--status", type=click.Choice([status.value for status in RunStatus]), help="Only this status.")
+@click.option(
+    "--status",
+    multiple=True,
+    type=click.Choice([status.value for status in RunStatus]),
+    help="Only this status; may be repeated.",
+)
 @click.option("--limit", default=30, show_default=True, type=Whole(1, 1000), help="How many.")
 @click.option("--before", default="", help="Go on behind this run.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.pass_obj
 def list_runs(
-    context: Context, shop: str, report: str, status: str | None, limit: int, before: str, as_json: bool
+    context: Context, shop: str, report: str, status: tuple[str, ...], limit: int, before: str, as_json: bool
 ) -> None:
     """List the runs, the newest first, in the local time of each."""
     with opened(context) as store:
@@ -59,7 +64,7 @@ def list_runs(
             known_shop(store, shop)
         schedule = find_report(store, report).id if report else ""
         behind = store.history.find(before).id if before else ""
-        found = store.history.latest(limit=limit + 1, shop=shop, schedule=schedule, status=status or "", before=behind)
+        found = store.history.latest(limit=limit + 1, shop=shop, schedule=schedule, status=status, before=behind)
         runs, more = found[:limit], found[limit:]
         zones = Zones(store)
         rows = [] if as_json else [_row(run, zones.of(run), utc_now()) for run in runs]

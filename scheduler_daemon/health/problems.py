@@ -70,5 +70,5 @@ def problems(
     failed = counts.get("failed_24h", 0)
     if failed:
         said = f"{plural(failed, 'report')} failed in the last 24 hours."
-        add("reports_failed", said, "See: scheduler history list --status failed")
+        add("reports_failed", said, "See: scheduler history list --status failed --status partial")
     return found

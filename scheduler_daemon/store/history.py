@@ -31,14 +31,20 @@ class History:
         self._queued, self._running = map(engine.tables.sql, ("'queued'", "'running'"))
 
     def latest(
-        self, *, limit: int = 50, shop: str = "", schedule: str = "", status: str = "", before: str = ""
+        self, *, limit: int = 50, shop: str = "", schedule: str = "", status: Sequence[str] = (), before: str = ""
     ) -> list[Run]:
-        """Return the latest runs, newest first; *before* (a run id) goes on where a page ended."""
+        """
+        Return the latest runs, newest first; *before* (a run id) goes on where a page ended.
+
+        *status* names those that fit, none for every one.
+        """
         run = self.run
         query = run_query(self.engine.tables).order_by(run.id.desc()).limit(limit)
-        for column, value in ((run.shop, shop), (run.schedule_id, schedule), (run.status, status)):
+        for column, value in ((run.shop, shop), (run.schedule_id, schedule)):
             if value:
                 query = query.where(column == value)
+        if status:
+            query = query.where(run.status.in_(list(status)))
         return self._runs(query.where(run.id < before) if before else query)
 
     def _runs(self, query: Any) -> list[Run]:

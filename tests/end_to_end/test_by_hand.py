@@ -71,6 +71,15 @@ def test_resent_to_the_one_refused_address_a_partial_run_succeeds(desk: Desk, ma
     assert [item["status"] for item in shown["attempts"]] == ["partial", "succeeded"]
 
 
+def test_what_status_says_to_type_lists_the_partial_run_too(desk: Desk, mailbox: Mailbox) -> None:
+    """A partial run counts as failed; of status failed alone there is none."""
+    run = made(desk)
+    (problem,) = (item for item in desk.type("status", "--json").json["problems"] if item["code"] == "reports_failed")
+    words = problem["hint"].removeprefix("See: scheduler ").split()
+    assert [item["id"] for item in desk.type(*words, "--json").data] == [run]
+    assert desk.type("history", "list", "--status", "failed").out == "No run fits.\n"
+
+
 def test_a_copy_that_fails_makes_a_succeeded_run_no_worse(desk: Desk, mailbox: Mailbox) -> None:
     mailbox.refuse = ()
     run = made(desk)

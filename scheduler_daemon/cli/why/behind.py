@@ -191,7 +191,7 @@ def _busy(facts: Facts, run: Run, holder: str) -> str:
 
 def _before(facts: Facts, run: Run) -> int:
     """Return how many queued runs of the shop come before *run* (DESIGN 6: priority, then due moment)."""
-    waiting = facts.store.history.latest(shop=run.shop, status=RunStatus.QUEUED.value, limit=1000)
+    waiting = facts.store.history.latest(shop=run.shop, status=[RunStatus.QUEUED.value], limit=1000)
     mine = (run.priority, run.due_at, run.id)
     return sum((w.priority, w.due_at, w.id) < mine and w.not_before <= facts.now for w in waiting)
 
