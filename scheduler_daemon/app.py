@@ -23,7 +23,7 @@ from .retention import Retention
 from .retry import RetryPolicy
 from .sources import TYPES
 from .spool import Spool
-from .store import Store, read_url
+from .store import Store, Target, read_url
 from .threads import Hold, ShopThreads
 from .tick import EVERYTHING, Only, Planner
 
@@ -83,13 +83,17 @@ class App:
 
 def open_store(config: Config, *, create: bool = False, upgrade: bool = True, synchronous: str = "FULL") -> Store:
     """Open the configured database; raise StoreError, UsageError."""
-    assert config.database.url is not None
-    base = config.source.parent if config.source else Path.cwd()
-    target = read_url(config.database.url.reveal(), base)
+    target = find_target(config)
     types = {name: name for name in TYPES} | config.types
     return Store(
         target, types=types, lease=config.daemon.lease, create=create, upgrade=upgrade, synchronous=synchronous
     )
+
+
+def find_target(config: Config) -> Target:
+    """Return where the configured database is; raise UsageError for a URL that cannot be read."""
+    assert config.database.url is not None
+    return read_url(config.database.url.reveal(), config.source.parent if config.source else Path.cwd())
 
 
 def delivery_mode(config: Config, store: Store) -> str:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from ..app import open_store
+from ..app import find_target, open_store
 from ..channels.address import parse_address
 from ..channels.email import Options, connect
 from ..channels.smtp import PORTS
-from ..config import load_config
+from ..config import Config, load_config
 from ..config.example import example as example_file
-from ..config_light import config_home
+from ..config_light import config_home, find_config_file, is_there
 from ..errors import DeliveryError, UsageError
 from ..lib.files import home_folder, write_atomically
 from ..lib.secret import Secret
@@ -66,9 +66,13 @@ def init(context: Context, smtp_host: str | None) -> int:
     """
     Write a configuration and create the database.
 
-    It asks for a mail server and signs in to it; none is fine, then reports go into a folder. Nothing is overwritten.
+    It asks for a mail server and signs in to it; none is fine, then reports go into a folder. Nothing is overwritten:
+    beside a configuration that is there only the database is made.
     """
-    path = context.config_path or _default_path()
+    found = find_config_file(context.config_path, os.environ)
+    if found is not None and is_there(found, hidden=True):
+        return _make_database(context, found, smtp_host)
+    path = found or config_home(os.environ) / "scheduler-daemon" / "config.toml"
     secret = path.with_name("smtp-password")
     for file in (path, secret):
         if file.exists():
@@ -76,7 +80,32 @@ def init(context: Context, smtp_host: str | None) -> int:
     mail = _ask_mail(smtp_host)
     _write(path, secret, mail)
     click.echo(f"Wrote    {short(str(path))}")
+    _open(context, load_config(path, context.overrides))
+    if mail is None:
+        click.echo("Note     no mail server: reports go into ~/reports (see [folder] and [email] in the configuration)")
+    click.echo("Next: scheduler shops add NAME.myshopify.com")
+    return 0
+
+
+def _make_database(context: Context, path: Path, smtp_host: str | None) -> int:
+    """
+    Make the database that the configuration *path* names; raise UsageError where there is nothing to make.
+
+    Another configuration beside the one that counts would be read by nobody, and its database neither.
+    """
     config = load_config(path, context.overrides)
+    target = find_target(config)
+    missing = target.path is not None and (not target.path.exists() or target.path.stat().st_size == 0)
+    if not missing or smtp_host is not None:
+        raise UsageError(f"{path} is there already.", hint="Edit it, or give another place: --config FILE init")
+    click.echo(f"Kept     {short(str(path))}")
+    _open(context, config)
+    click.echo("Next: scheduler shops add NAME.myshopify.com")
+    return 0
+
+
+def _open(context: Context, config: Config) -> None:
+    """Open the database, made where there is none, and say which it is."""
     with open_store(config, create=True) as store:
         made = "Created" if store.engine.created else "Found  "
         click.echo(f"{made}  {short(store.target.shown)}")
@@ -84,10 +113,6 @@ def init(context: Context, smtp_host: str | None) -> int:
             announce(config, store)
         if not store.own:
             click.echo("Note     the app's tables are there; delivery is on hold until: scheduler go-live")
-    if mail is None:
-        click.echo("Note     no mail server: reports go into ~/reports (see [folder] and [email] in the configuration)")
-    click.echo("Next: scheduler shops add NAME.myshopify.com")
-    return 0
 
 
 def _write(path: Path, secret: Path, mail: Mail | None) -> None:
@@ -97,13 +122,6 @@ def _write(path: Path, secret: Path, mail: Mail | None) -> None:
         write_atomically(secret, (mail.password.reveal() + "\n").encode(), mode=0o600)
     chosen = folder if mail is None else mail.toml(secret)
     write_atomically(path, example_file(chosen).encode(), mode=0o600)
-
-
-def _default_path() -> Path:
-    named = os.environ.get("SCHEDULER_CONFIG")
-    if named:
-        return Path(named)
-    return config_home(os.environ) / "scheduler-daemon" / "config.toml"
 
 
 def quoted(text: str) -> str:
