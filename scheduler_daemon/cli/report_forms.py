@@ -50,10 +50,10 @@ OPTIONS = [
     click.option("--to-day", help="Last day of a custom period."),
     click.option("--format", "format_", help=f"File format: {', '.join(KINDS)}."),
     click.option("--columns", help="Columns to show, comma separated; key=Title renames one."),
-    click.option("--filter", "filters", multiple=True, help="A filter, name=value; may be repeated."),
+    click.option("--filter", "filters", multiple=True, help="A filter, name=value; may be repeated; name= is none."),
     click.option("--to", multiple=True, help="Recipient's mail address; may be repeated."),
-    click.option("--cc", multiple=True, help="Copy; may be repeated."),
-    click.option("--bcc", multiple=True, help="Blind copy; may be repeated."),
+    click.option("--cc", multiple=True, help='Copy; may be repeated; "" is nobody.'),
+    click.option("--bcc", multiple=True, help='Blind copy; may be repeated; "" is nobody.'),
     click.option("--folder/--no-folder", default=None, help="Into the configured folder too."),
     click.option("--owner", help="Who is told of trouble, and gets the answers."),
     click.option("--catch-up", type=click.Choice([item.value for item in CatchUp]), help="Missed occurrences."),
@@ -250,6 +250,10 @@ def _check_name(name: str) -> None:
 
 
 def _report(old: Report, given: dict[str, Any]) -> Report:
+    period = given["period"] or old.period
+    if period != "custom" and (given["from_"] or given["to_day"]):
+        message = f"--from and --to-day are the days of a custom period; this report's is {period}."
+        raise UsageError(message, hint="Add --period custom, or leave them out.")
     columns = old.columns
     if given["columns"]:
         parts = [item.strip().partition("=") for item in given["columns"].split(",") if item.strip()]
@@ -260,12 +264,14 @@ def _report(old: Report, given: dict[str, Any]) -> Report:
         if not equals:
             raise UsageError(f"The filter {item!r} has no value.", code="bad_filter", hint="Write it as name=value.")
         filters[name.strip()] = _value(value.strip())
+        if not value.strip() and name.strip() in old.filters:
+            del filters[name.strip()]
     return replace(
         old,
         type=given["type_"] or old.type,
         title=given["name"] if given["name"] is not None else old.title,
         format=given["format_"] or old.format,
-        period=given["period"] or old.period,
+        period=period,
         period_from=given["from_"] or old.period_from,
         period_to=given["to_day"] or old.period_to,
         week_start=old.week_start if given["week_start"] is None else _week_start(given["week_start"]),
@@ -304,7 +310,9 @@ def _recipients(old: Schedule, given: dict[str, Any]) -> tuple[Recipient, ...]:
     for role in ("to", "cc", "bcc"):
         if given[role]:
             kept = [item for item in kept if item.channel != "email" or item.role != role]
-            kept += [Recipient("email", parse_address(address), role) for address in given[role]]
+            # An empty copy takes the copies away; without any "to" a report would go nowhere by mistake.
+            addresses = [address for address in given[role] if address.strip() or role == "to"]
+            kept += [Recipient("email", parse_address(address), role) for address in addresses]
     if given["folder"] is not None:
         check_kind("folder")
         kept = [item for item in kept if item.channel != "folder"]

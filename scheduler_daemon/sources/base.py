@@ -95,12 +95,19 @@ def read_filters(source: Source, values: Mapping[str, Any]) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"]) or "filters"
-        message = f"Filter {name!r} of {source.key}: {first['msg']}."
+        message = f"The filter {name} of {source.key} cannot be {first['input']!r}: it is {_kind_of(first)}."
         if first["type"] == "extra_forbidden":
             near = did_you_mean(name, source.filters.model_fields)
             message = f"The report type {source.key} has no filter {name!r}.{near}"
         hint = f"There are: {', '.join(source.filters.model_fields)}."
         raise UsageError(message, code="bad_filter", hint=hint) from None
+
+
+def _kind_of(problem: Any) -> str:
+    """Return in words what a value had to be, from a problem that pydantic found."""
+    if problem["type"].startswith("bool"):
+        return "true or false"
+    return str(problem["ctx"]["expected"]).removeprefix("'', ") if problem["type"] == "literal_error" else "a text"
 
 
 def missing_scopes(source: Source, report: Report, scopes: Sequence[str] | None) -> dict[str, list[str]]:

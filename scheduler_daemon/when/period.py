@@ -125,6 +125,9 @@ def _days(report: Report, today: date, first_weekday: int) -> tuple[date, date |
 
 
 def _custom_days(report: Report) -> tuple[date, date]:
+    if not report.period_from and not report.period_to:
+        hint = "Give --from and --to-day as days like 2026-11-01."
+        raise UsageError("A custom period needs its first and its last day.", code="unknown_period", hint=hint)
     try:
         return date.fromisoformat(report.period_from or ""), date.fromisoformat(report.period_to or "")
     except ValueError:

@@ -230,3 +230,39 @@ def test_the_home_stays_clean(bare: Desk) -> None:
     assert bare.type("--version").out.startswith("scheduler ")
     bare.type("config", "check")
     assert list(Path(bare.root).iterdir()) == []
+
+
+def test_edit_takes_copies_and_filters_away_again(desk: Desk) -> None:
+    """Else a report had to be removed and made anew to be sent to fewer people."""
+    with desk.store() as store:
+        made = make_schedule(store, name="Weekly Sales", recipients=(Recipient("email", "a@acme.example"),))
+    desk.set(email__host="127.0.0.1", email__security="none", email__from="r@sched.example")
+
+    def after(*options: str) -> tuple[list[str], object]:
+        done = desk.type("reports", "edit", made.id, *options)
+        assert done.code == 0, done
+        shown = desk.type("reports", "show", made.id, "--json").data
+        return [item["address"] for item in shown["recipients"]], shown["filters"]
+
+    everybody = ["a@acme.example", "b@acme.example", "c@acme.example"]
+    given = after("--cc", "b@acme.example", "--bcc", "c@acme.example", "--filter", "tag=vip")
+    assert given == (everybody, {"tag": "vip"})
+    assert after("--cc", "", "--bcc", "", "--filter", "tag=") == (["a@acme.example"], {})
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["--config", "./scheduler.toml"])
+def test_init_makes_the_database_of_a_configuration_that_was_written_by_hand(bare: Desk, named: bool) -> None:
+    """The error of a missing database says to run it; another configuration in the home would be read by nobody."""
+    file = bare.root / "scheduler.toml"
+    file.write_text("[log]\nlevel = 'warning'\n")
+    words = ("--config", str(file)) if named else ()
+    lost = bare.type(*words, "check-once")
+    assert (lost.code, "Run: scheduler init" in lost.err) == (3, True)
+    done = bare.type(*words, "init")
+    assert done.code == 0, done
+    assert done.out.splitlines()[1] == "Created  ~/scheduler.db"
+    assert file.read_text() == "[log]\nlevel = 'warning'\n"
+    assert not (bare.root / ".config").exists()
+    assert bare.type(*words, "check-once").code == 0
+    again = bare.type(*words, "init")
+    assert (again.code, "is there already" in again.err) == (2, True)
