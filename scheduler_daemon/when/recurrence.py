@@ -177,6 +177,9 @@ def is_elapsed(rule: Recurrence) -> bool:
 
 def tidy(rule: Recurrence) -> Recurrence:
     """Return *rule* in the one form that all writings of it share: a quarter as its months, all months as none."""
+    if rule.kind is RuleKind.ONCE:
+        at = read_wall_time(rule.at).isoformat(timespec="minutes")
+        return rule if at == rule.at else replace(rule, at=at)
     months = rule.months
     if rule.kind is RuleKind.MONTHLY and rule.every != 1:
         months = _every_months(rule)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..lib.words import did_you_mean
+from .cron_nearest import nearest_cron
 from .rule_text import DAYS, MONTHS, ORDINALS
 
 CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
@@ -22,8 +23,12 @@ CRON_FIELDS = {
     "month": "1 to 12, or a name like JAN",
     "day-of-week": "0 to 7, or a name like MON; MON#1 is the first of a month, 5L its last Friday",
 }
+#: Which working days of a month there are, from its first on; every month has ten, and "last" the last one.
+WORKING_DAYS = (*ORDINALS[:5], "sixth", "seventh", "eighth", "ninth", "tenth", "last")
 #: What may stand instead of a day of the month, besides the n-th weekday.
-SPECIAL_DAYS = ("last day", "first working day", "last working day")
+SPECIAL_DAYS = ("last day", *(f"{number} working day" for number in WORKING_DAYS))
+#: A working day, as people call it; "weekday" only behind a number.
+WORKING_DAY = r"(?:working|business|work)[ -]?day"
 #: The numbers of ordinals, however they are written.
 ORDINAL_FORMS = {name: name for name in ORDINALS} | {
     "1st": "first",
@@ -32,6 +37,8 @@ ORDINAL_FORMS = {name: name for name in ORDINALS} | {
     "4th": "fourth",
     "5th": "fifth",
 }
+WORKING_FORMS = ORDINAL_FORMS | {name: name for name in WORKING_DAYS}
+WORKING_FORMS |= {f"{number}th": name for number, name in enumerate(WORKING_DAYS[5:10], 6)}
 WEEKDAY = {name.lower(): number for number, name in enumerate(DAYS)}
 WEEKDAY |= {name[:3].lower(): number for number, name in enumerate(DAYS)}
 WEEKDAY |= {"tues": 2, "weds": 3, "thur": 4, "thurs": 4}
@@ -89,8 +96,8 @@ def read_on(text: str) -> str:
     """Return which day of the month *text* means: "last day", "first working day", "second tuesday"."""
     words = " ".join(text.lower().split())
     first, _, rest = words.partition(" ")
-    ordinal = ORDINAL_FORMS.get(first, first)
-    name = "working day" if rest in ("workday", "business day", "weekday", "working day") else rest
+    name = "working day" if rest == "weekday" or re.fullmatch(WORKING_DAY, rest) else rest
+    ordinal = (WORKING_FORMS if name == "working day" else ORDINAL_FORMS).get(first, first)
     if f"{ordinal} {name}" in SPECIAL_DAYS:
         return f"{ordinal} {name}"
     if ordinal in ORDINALS and rest in WEEKDAY:
@@ -111,6 +118,8 @@ def read_wall_time(text: str) -> datetime:
     """Return a one-off's local wall time, naive; raise UsageError."""
     try:
         moment = datetime.fromisoformat(text.replace(" ", "T"))
+        if "T" not in text.replace(" ", "T"):
+            raise bad(f"{text!r} is a day, and no time of day is said.", f"once {moment:%Y-%m-%d} 08:00")
     except ValueError:
         raise bad(f"{text!r} is no date and time like 2026-12-24T08:00.") from None
     if moment.tzinfo is not None:
@@ -134,19 +143,38 @@ def read_cron(text: str) -> Any:
     It reads the text only; what comes due the timetable decides. Six fields, which it would take for seconds first, are
     refused. Raise UsageError.
     """
-    from cronsim import CronSim, CronSimError
-
     fields = text.split()
     if len(fields) != 5:
-        raise bad(f"{text!r} has {len(fields)} fields; cron text has five (minute hour day month weekday).")
+        near = nearest_cron(text, is_cron)
+        raise bad(f"{text!r} has {len(fields)} fields; cron text has five (minute hour day month weekday).", near)
     try:
-        # Quartz writes ? where the day may be any.
-        days = ["*" if field == "?" else field for field in fields[2:]]
+        return _parsed(fields)
+    except ValueError as error:
+        near = nearest_cron(text, is_cron)
+        if fields[2].isdigit() and 29 < int(fields[2]) < 32 and "day-of-month" in str(error):
+            near = near or " ".join([*fields[:2], "L", *fields[3:]])
+            raise bad(f"{text!r} never comes due: no month of it has day {fields[2]}.", near) from None
+        raise bad(f"{text!r} cannot be read as cron text: {_field_at_fault(fields, str(error))}.", near) from None
+
+
+def is_cron(text: str) -> bool:
+    """Whether *text* can be read as five-field cron text."""
+    fields = text.split()
+    try:
+        return len(fields) == 5 and _parsed(fields) is not None
+    except ValueError:
+        return False
+
+
+def _parsed(fields: list[str]) -> Any:
+    """Return what cronsim reads in five fields; raise ValueError with its words."""
+    from cronsim import CronSim, CronSimError
+
+    # Quartz writes ? where the day may be any.
+    days = ["*" if field == "?" else field for field in fields[2:]]
+    try:
         return CronSim(" ".join([*fields[:2], *days]), datetime(2026, 1, 1))  # noqa: DTZ001 (any moment will do)
     except CronSimError as error:
-        if fields[2].isdigit() and 29 < int(fields[2]) < 32 and "day-of-month" in str(error):
-            near = " ".join([*fields[:2], "L", *fields[3:]])
-            raise bad(f"{text!r} never comes due: no month of it has day {fields[2]}.", near) from None
-        raise bad(f"{text!r} cannot be read as cron text: {_field_at_fault(fields, str(error))}.") from None
-    except (IndexError, AssertionError, ValueError):
-        raise bad(f"{text!r} cannot be read as cron text.") from None
+        raise ValueError(str(error)) from None
+    except (IndexError, AssertionError) as error:
+        raise ValueError("a field of it has no meaning") from error

@@ -103,6 +103,8 @@ def _each(number: int, unit: str) -> str:
 def _cron(text: str) -> str:
     """Return cron text in words where it is of a plain form, with the text itself beside; else the text alone."""
     minute, hour, day, month, weekday = _without_names(text).split()
+    # A step beyond the field leaves its first value alone: "*/90" is minute 0 of each hour, and not every 90 minutes.
+    minute, hour = _first_alone(minute, 60), _first_alone(hour, 24)
     often = _cron_often(minute, hour, [day, month, weekday])
     days = _cron_days(day, month, weekday)
     times = _cron_times(minute, hour)
@@ -122,6 +124,8 @@ def _cron_often(minute: str, hour: str, days: list[str]) -> str:
     every_day = days == ["*"] * 3
     if every_day and hour == "*" and _even(minute, 60):
         return _each(_step(minute), "minute")
+    if every_day and hour == "*" and (minutes := _cron_minutes(minute)):
+        return f"hour at {listed([f':{number:02}' for number in minutes])}"
     if every_day and minute.isdigit() and _even(hour, 24):
         return f"{_each(_step(hour), 'hour')} at :{int(minute):02}"
     span = re.fullmatch(r"(\d{1,2})-(\d{1,2})", hour)
@@ -141,6 +145,19 @@ def _step(field: str) -> int:
 def _even(field: str, whole: int) -> bool:
     """Whether *field* is ``*`` or a step that fits into *whole*, so that "every so many" is true."""
     return bool(re.fullmatch(r"\*(/[1-9]\d?)?", field)) and whole % _step(field) == 0
+
+
+def _first_alone(field: str, whole: int) -> str:
+    return "0" if re.fullmatch(r"\*/\d+", field) and _step(field) >= whole else field
+
+
+def _cron_minutes(field: str) -> list[int]:
+    """Return the minutes of a list or of a step that does not fit the hour; none where they are one or too many."""
+    if re.fullmatch(r"\d{1,2}(,\d{1,2})+", field):
+        found = sorted({int(number) for number in field.split(",")})
+    else:
+        found = list(range(0, 60, _step(field))) if re.fullmatch(r"\*/[1-9]\d?", field) else []
+    return found if 1 < len(found) <= MOST_TIMES else []
 
 
 def _cron_times(minute: str, hour: str) -> list[str]:

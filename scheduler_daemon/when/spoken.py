@@ -10,19 +10,32 @@ from datetime import date
 
 from ..errors import UsageError
 from ..model import Recurrence, RuleKind
-from .habits import CLOCK, plainer, refuse_unclear, without_days
+from .claims import hold, without_claims
+from .habits import CLOCK, plainer, without_days
 from .recurrence import check, tidy
-from .rule_parts import MONTH, ORDINAL_FORMS, bad, read_clock, read_date, read_month_day, read_on
+from .rule_parts import (
+    MONTH,
+    ORDINAL_FORMS,
+    WORKING_DAY,
+    WORKING_FORMS,
+    bad,
+    read_clock,
+    read_cron,
+    read_date,
+    read_month_day,
+    read_on,
+)
 from .rule_text import QUARTER_ENDS, QUARTERS
 from .spoken_cron import MONTH_NAME, read_many
 from .spoken_days import read_days
+from .unclear import refuse_unclear
 
 #: Behind "at" a bare hour is a time of day too.
 BARE_CLOCK = rf"(?:{CLOCK}|\d{{1,2}})"
 AND = r"(?: and| at)* "
 TIMES = re.compile(rf"(.+?)(?: at ({BARE_CLOCK}(?:{AND}{BARE_CLOCK})*)| ({CLOCK}(?:{AND}{CLOCK})*))")
 HALF = re.compile(r"(\d{1,2})(?::(\d{2}))? ?([ap])m")
-EACH = re.compile(r"(?:(\d+) )?(minute|hour)s?(?: at :?(\d{1,2})| :(\d{1,2}))?")
+EACH = re.compile(r"(?:(-?\d+) )?(minute|hour)s?(?: at :?(\d{1,2})| :(\d{1,2}))?")
 HOURLY = re.compile(r"hourly(?: (?:at )?:?(\d{1,2}))?")
 NUMBER = r"(\d{1,2})(?:st|nd|rd|th)?"
 DATE = rf"\d{{4}}-\d{{2}}-\d{{2}}|\d{{1,2}}(?:st|nd|rd|th)? (?:of )?(?:{MONTH_NAME}) \d{{4}}"
@@ -37,9 +50,10 @@ ONE_DAY = r"\d{1,2}(?:st|nd|rd|th)?"
 NEXT_DAY = rf"(?: and)?(?: the)? (?:{ONE_DAY}|last(?: day)?)"
 CLAMP = r"(?: \(or the month's last day\))?"
 MONTH_DAYS = re.compile(rf"(?:on )?(?:the )?(?:days? )?({ONE_DAY}(?:{NEXT_DAY})*){CLAMP}(?: days?)?")
-#: Days that need no month beside them to be known as such: "1st and 15th".
+#: Days that need no month beside them to be known as such: "1st and 15th", "day 15".
 NAMED_DAYS = re.compile(
-    r"(?:on )?(?:the )?\d{1,2}(?:st|nd|rd|th)(?:(?: and)?(?: the)? (?:\d{1,2}(?:st|nd|rd|th)|last day))*"
+    r"(?:on )?days? .+"
+    r"|(?:on )?(?:the )?\d{1,2}(?:st|nd|rd|th)(?:(?: and)?(?: the)? (?:\d{1,2}(?:st|nd|rd|th)|last day))*"
 )
 
 
@@ -58,9 +72,10 @@ def read_words(text: str) -> Recurrence:
         cron = next(found for found in named.groups() if found)
         rule = Recurrence(RuleKind.CRON, cron=_written(text, cron))
     else:
+        words, claims = without_claims(text, words)
         words = plainer(words)
         refuse_unclear(text, words)
-        rule = _core(text, re.sub(r"^(?:every|each) ", "", words))
+        rule = hold(text, _core(text, re.sub(r"^(?:every|each) ", "", words)), claims)
     return check(tidy(_bounded(rule, bounds)))
 
 
@@ -134,6 +149,9 @@ def _core(text: str, words: str) -> Recurrence:
     moment = ONE_OFF.fullmatch(words)
     if moment:
         return Recurrence(RuleKind.ONCE, at=f"{_date(moment[1])}T{_clock(moment[2])}")
+    day = re.fullmatch(rf"(?:once )?(?:on )?({DATE})", words)
+    if day:
+        raise bad(f"{text!r} is a day, and no time of day is said.", f"once {_date(day[1])} 08:00")
     if words.startswith("once "):
         at = re.sub(r"^once (on )?", "", words).replace(" at ", " ").replace(" ", "T").upper()
         return Recurrence(RuleKind.ONCE, at=check(Recurrence(RuleKind.ONCE, at=at)).at)
@@ -146,11 +164,25 @@ def _core(text: str, words: str) -> Recurrence:
 
 
 def _not_understood(text: str, words: str) -> UsageError:
-    if re.fullmatch(r"\d{1,2}:\d{2}", words):
-        return bad(f'{text!r} names no day; write "daily {words}", or a day of the week.')
+    if re.fullmatch(rf"(?:at )?{BARE_CLOCK}(?:{AND}{BARE_CLOCK})*", words):
+        return bad(f"{text!r} names no day.", f"daily at {words.removeprefix('at ')}")
     if re.fullmatch(r"[\d*/-]+(?: [\d*?/l#-]+| [a-z]{3}(?:#\d|-[a-z]{3})?){2,}", words):
-        return bad(f"{text!r} has {len(text.split())} fields; cron text has five (minute hour day month weekday).")
-    return bad(f"{text!r} is not understood{'' if re.search('[0-9]', words) else ': it names no time of day'}.")
+        read_cron(text)  # which says how many fields it has, and which text is the nearest
+    timed = "" if re.search(CLOCK, words) else _with_time(text)
+    if timed or not re.search("[0-9]", words):
+        return bad(f"{text!r} is not understood: it names no time of day.", timed)
+    return bad(f"{text!r} is not understood.")
+
+
+def _with_time(text: str) -> str:
+    """Return *text*, which has no time of day, with one that makes it a schedule; empty where none does."""
+    for clock in ("8:00", "17:00", "22:00"):
+        try:
+            read_words(f"{text} at {clock}")
+        except UsageError:
+            continue
+        return f"{text} at {clock}"
+    return ""
 
 
 def _clock(text: str) -> str:
@@ -243,7 +275,7 @@ def _month_day(words: str, *, named: bool = False) -> MonthDay | None:
     if plain == "last" and not named:
         return "last day", FIRST
     first, _, rest = plain.partition(" ")
-    if first in ORDINAL_FORMS and rest:
+    if (first in ORDINAL_FORMS and rest) or (first in WORKING_FORMS and re.fullmatch(WORKING_DAY, rest)):
         if first in ("1st", "first") and rest == "day":
             return "", FIRST
         return read_on(plain), FIRST

@@ -11,7 +11,7 @@ from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 
 from ..model import Recurrence, RuleKind
-from .rule_parts import read_cron, read_wall_time
+from .rule_parts import WORKING_DAYS, read_cron, read_wall_time
 from .rule_text import DAYS, ORDINALS
 
 DAY = timedelta(days=1)
@@ -138,10 +138,8 @@ def _day_on(rule: Recurrence, year: int, month: int) -> date | None:
         return date(year, month, length)
     ordinal, _, name = rule.on.partition(" ")
     if name == "working day":
-        if ordinal == "first":
-            return date(year, month, 1 if first_weekday < 5 else 8 - first_weekday)
-        last_weekday = (first_weekday + length - 1) % 7
-        return date(year, month, length - max(0, last_weekday - 4))
+        working = [number for number in range(1, length + 1) if (first_weekday + number - 1) % 7 < 5]
+        return date(year, month, working[-1 if ordinal == "last" else WORKING_DAYS.index(ordinal)])
     weekday = (DAYS.index(name.capitalize()) - 1) % 7
     number = 1 + (weekday - first_weekday) % 7 + 7 * ORDINALS.index(ordinal)
     if ordinal == "last":

@@ -119,6 +119,10 @@ def _fits_wall(rule: Recurrence, wall: datetime) -> bool:
     return _fits_month(rule, wall.date())
 
 
+NTH = {"first": 0, "second": 1, "third": 2, "fourth": 3, "fifth": 4, "last": -1}
+NTH |= {"sixth": 5, "seventh": 6, "eighth": 7, "ninth": 8, "tenth": 9}
+
+
 def _fits_month(rule: Recurrence, day: date) -> bool:
     length = calendar.monthrange(day.year, day.month)[1]
     month = [date(day.year, day.month, number) for number in range(1, length + 1)]
@@ -128,7 +132,7 @@ def _fits_month(rule: Recurrence, day: date) -> bool:
     chosen = [item for item in month if name == "day" or (item.weekday() < 5 and name == "working day")]
     if name.capitalize() in DAYS:
         chosen = [item for item in month if item.strftime("%A") == name.capitalize()]
-    number = {"first": 0, "second": 1, "third": 2, "fourth": 3, "fifth": 4, "last": -1}[ordinal]
+    number = NTH[ordinal]
     return len(chosen) > number and day == chosen[number]
 
 
@@ -173,10 +177,15 @@ def _numbers(field: str, low: int, high: int) -> frozenset[int]:
 
 clocks = st.builds(lambda n: f"{n // 60:02}:{n % 60:02}", st.integers(0, 24 * 60 - 1) | st.integers(0, 240))
 days = st.dates(date(2023, 1, 1), date(2028, 1, 1)).map(str)
-ons = st.sampled_from(["", "", "last day", "first working day", "last working day"]) | st.builds(
-    lambda n, d: f"{n} {d.lower()}",
-    st.sampled_from(["first", "second", "third", "fourth", "fifth", "last"]),
-    st.sampled_from(DAYS),
+working = st.sampled_from([f"{number} working day" for number in NTH])
+ons = (
+    st.sampled_from(["", "", "last day"])
+    | working
+    | st.builds(
+        lambda n, d: f"{n} {d.lower()}",
+        st.sampled_from(["first", "second", "third", "fourth", "fifth", "last"]),
+        st.sampled_from(DAYS),
+    )
 )
 months = st.sets(st.integers(1, 12), max_size=4).map(lambda found: tuple(sorted(found)))
 
