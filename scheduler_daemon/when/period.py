@@ -183,14 +183,24 @@ def _length(period: Period) -> int:
 def _shifted(period: Period, *, months: int = 0, days: int = 0) -> Period:
     """Return *period* moved back: bounds that are beginnings of days stay such, others keep their time of day."""
     zone = _zone(period.zone)
-    start, end = (_back(bound, zone, months, days) for bound in (period.start, period.end))
+    start = _back(period.start, zone, months, days)
+    after = period.end.astimezone(zone).date()
+    whole_months = after.day == 1 and ALIASES.get(period.name, period.name) in MONTHS
+    if whole_months or not _begins_day(period.end, zone):
+        end = _back(period.end, zone, months, days)
+    else:  # the last day is moved, not the one behind it: the end behind 28 February may be the 29th
+        end = midnight(months_before(after - DAY, months) - timedelta(days=days) + DAY, zone)
     return replace(period, start=start, end=max(start, end))
+
+
+def _begins_day(bound: datetime, zone: tzinfo) -> bool:
+    return (bound - INSTANT).astimezone(zone).date() < bound.astimezone(zone).date()
 
 
 def _back(bound: datetime, zone: tzinfo, months: int, days: int) -> datetime:
     local = bound.astimezone(zone)
     day = months_before(local.date(), months) - timedelta(days=days)
-    if (bound - INSTANT).astimezone(zone).date() < local.date():
+    if _begins_day(bound, zone):
         return midnight(day, zone)
     wall = local.replace(tzinfo=None)
     found = resolve(wall.replace(year=day.year, month=day.month, day=day.day, fold=0), zone)

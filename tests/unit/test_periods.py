@@ -76,6 +76,7 @@ def test_a_comparison_lies_before_and_is_about_as_long(name: str, due_at: dateti
     assert before.end <= made.end
     assert timedelta(days=363) <= made.start - year.start <= timedelta(days=367)
     if name in TILING:
+        assert year.start < year.end
         assert before.end == made.start
 
 
@@ -105,6 +106,30 @@ def test_the_two_days_of_a_change_have_23_and_25_hours() -> None:
 )
 def test_what_a_period_is_compared_with(name: str, before: tuple[str, str], year: tuple[str, str]) -> None:
     made = period(name, at("2027-03-31T07:00"), "UTC")
+    for found, wanted in ((previous_period(made), before), (year_before(made), year)):
+        assert (found.start, found.end) == (at(wanted[0]), at(wanted[1]))
+
+
+@pytest.mark.parametrize(
+    ("name", "due_at", "before", "year"),
+    [
+        # 28 February behind it the 29th: the end is not moved to the 28th as well, which left nothing.
+        ("yesterday", "2028-02-29T07:00", ("2028-02-27", "2028-02-28"), ("2027-02-28", "2027-03-01")),
+        ("yesterday", "2028-03-01T07:00", ("2028-02-28", "2028-02-29"), ("2027-02-28", "2027-03-01")),
+        ("last_7_days", "2028-02-29T07:00", ("2028-02-15", "2028-02-22"), ("2027-02-22", "2027-03-01")),
+        # Seven days stay seven where the year before had a 29 February; a whole month has it.
+        ("last_7_days", "2029-03-01T07:00", ("2029-02-15", "2029-02-22"), ("2028-02-22", "2028-02-29")),
+        ("last_month", "2029-03-01T07:00", ("2029-01-01", "2029-02-01"), ("2028-02-01", "2028-03-01")),
+        # 1 to 30 March, due at midnight: all of February, and not all but its last day.
+        ("month_to_date", "2027-03-31T00:00", ("2027-02-01", "2027-03-01"), ("2026-03-01", "2026-03-31")),
+        # Week 53.
+        ("last_week", "2027-01-05T07:00", ("2026-12-21", "2026-12-28"), ("2025-12-29", "2026-01-05")),
+    ],
+)
+def test_a_comparison_around_the_end_of_february_loses_no_day(
+    name: str, due_at: str, before: tuple[str, str], year: tuple[str, str]
+) -> None:
+    made = period(name, at(due_at), "UTC")
     for found, wanted in ((previous_period(made), before), (year_before(made), year)):
         assert (found.start, found.end) == (at(wanted[0]), at(wanted[1]))
 
