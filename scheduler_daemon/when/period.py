@@ -82,7 +82,10 @@ def find_period(
         return Period(report.period, start, due_at, zone_name)
     first_weekday = (read_weekday(report.week_start or week_start) - 1) % 7
     first, end = _days(report, due_at.astimezone(zone).date(), first_weekday)
-    return Period(report.period, midnight(first, zone), due_at if end is None else midnight(end, zone), zone_name)
+    start, end_at = midnight(first, zone), due_at if end is None else midnight(end, zone)
+    if start == end_at and end is not None:  # the zone left that day out (Apia, 30 December 2011): the one before it
+        start = midnight(first - DAY, zone)
+    return Period(report.period, start, end_at, zone_name)
 
 
 def _zone(name: str) -> tzinfo:

@@ -26,6 +26,12 @@ def period(name: str, due_at: datetime, zone: str, week_start: str = "monday") -
     return find_period(Report("orders", "x", period=name), due_at, zone, week_start=week_start)
 
 
+def test_the_day_before_a_day_that_the_zone_left_out_is_nobodys_gap() -> None:
+    """Apia had no 30 December 2011: what is due on the 31st is about the 29th."""
+    found = period("yesterday", at("2011-12-30T18:00"), "Pacific/Apia")
+    assert (found.start, found.end) == (at("2011-12-29T10:00"), at("2011-12-30T10:00"))
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     name=st.sampled_from(TILING),
