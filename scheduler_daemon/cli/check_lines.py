@@ -28,15 +28,30 @@ SKIPPED = {
 
 
 def print_check(
-    app: App, found: Found, runs: list[Run], held: Mapping[str, str], only: Only, *, as_json: bool, code: int
+    app: App,
+    found: Found,
+    runs: list[Run],
+    held: Mapping[str, str],
+    only: Only,
+    *,
+    left: list[Run],
+    as_json: bool,
+    code: int,
 ) -> None:
-    """Print what a check limited to *only* did; *held* are the shops that others work on, by their holder."""
+    """
+    Print what a check limited to *only* did.
+
+    *held* are the shops that others work on, by their holder; *left* the runs at work when the time was over.
+    """
+    left = [run for run in left if run.id not in {item.id for item in runs}]
     unreadable = unreadable_of(found, only)
     resting = [item for item in app.store.resting.shops() if only[0] in ("", item[0])]
     done = [done_of(app.store, run) for run in runs]
     if as_json:
         facts: dict[str, Any] = {"held": held, "exit_code": code, "delivery_mode": app.mode}
         facts["unreadable"] = [_refused(item) for item in unreadable]
+        names = {"run": "id", "schedule": "schedule_id", "report": "name", "shop": "shop"}
+        facts["unfinished"] = [{name: getattr(run, field) for name, field in names.items()} for run in left]
         facts["skipped"] = dict(found.skipped)
         facts["resting"] = [{"shop": shop, "runs": number, "until": iso(until)} for shop, number, until in resting]
         facts["paused"] = app.store.pauses.current(utc_now()) is not None
@@ -57,6 +72,8 @@ def print_check(
         click.echo(f"{shop} does not answer; {plural(number, 'report')} of it not tried yet, next try in {again}.")
     for shop, holder in held.items():
         click.echo(f"{shop} is being worked on by {holder}.")
+    for run in left:
+        click.echo(plain(f"{run.name} of {run.shop} was not done in time; it goes back to the queue."))
     if code == 4:
         click.echo("The time is over; what was not done goes back to the queue.", err=True)
     sys.stdout.flush()

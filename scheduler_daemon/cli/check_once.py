@@ -94,23 +94,23 @@ def _check(app: App, wake: threading.Event, only: Only, as_json: bool, seconds: 
     found = app.check(now, only)
     held = {shop: who for shop, who in app.store.leases.held_elsewhere().items() if only[0] in ("", shop)}
     app.heartbeat.start()
-    done = True
+    left: list[Run] | None = None
     pause = app.store.pauses.current(now)
     if app.mode != "hold" and pause is None:
         with Progress(app.config, app.threads) as progress:
-            done = _wait(app, wake, only[0], until, progress)
+            left = _wait(app, wake, only[0], until, progress)
     runs = app.store.history.runs(sorted(set(app.performer.ended)))
     tell_owners(app)
     _write_state(app, now, pause)
-    code = _code(runs, bool(unreadable_of(found, only)), done)
-    print_check(app, found, runs, held, only, as_json=as_json, code=code)
+    code = _code(runs, bool(unreadable_of(found, only)), left is None)
+    print_check(app, found, runs, held, only, left=left or [], as_json=as_json, code=code)
     if app.mode == "hold" and not as_json:
         say_held(app, only, now)
     elif pause is not None and not as_json:
         click.echo(f"{paused(pause)} Nothing was started. Next: scheduler resume")
     if found.behind and not as_json:
         click.echo(f"{plural(found.behind, 'report')} missed more than one check takes in; the next check goes on.")
-    if done:
+    if left is None:
         app.close()
     return code
 
@@ -123,8 +123,8 @@ def tell_owners(app: App) -> None:
         say("check_failed", "warning", error=error.message, code=error.code)
 
 
-def _wait(app: App, wake: threading.Event, shop: str, until: float, progress: Progress) -> bool:
-    """Run everything that may run now; False when the time is over first."""
+def _wait(app: App, wake: threading.Event, shop: str, until: float, progress: Progress) -> list[Run] | None:
+    """Run everything that may run now; None when all is done, else the runs at work when the time was over."""
     while True:
         wake.clear()
         start_shops(app.store, app.threads, shop)
@@ -132,11 +132,12 @@ def _wait(app: App, wake: threading.Event, shop: str, until: float, progress: Pr
         if not app.threads.busy():
             upcoming = app.store.leases.next_work_at()
             if upcoming is None or upcoming > utc_now() or shop:
-                return True
+                return None
         if monotonic() > until:
+            left = [run for hold in app.threads.holds() if (run := hold.run) is not None]
             app.performer.draining = True
             app.threads.abort()
-            return False
+            return left
         wake.wait(min(0.2, max(0.01, until - monotonic())))
 
 

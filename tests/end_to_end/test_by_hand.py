@@ -334,3 +334,16 @@ def test_nothing_is_made_by_hand_while_everything_is_paused(desk: Desk) -> None:
         assert done.json["error"]["hint"] == "Let everything go on: scheduler resume"
     assert desk.type("check-once", "--dry-run", "--json").json["paused"] is True
     assert "moving" in desk.type("check-once", "--dry-run").out
+
+
+def test_a_check_whose_time_is_over_names_what_was_not_done(desk: Desk) -> None:
+    """A monitor that reads JSON saw the finished runs only, and exit status 4."""
+    with desk.store() as store:
+        due = make_schedule(store, name="Weekly Sales")
+        desk.simulator.shop(SHOP).script([{"fault": "slow", "seconds": 30}])
+        done = desk.spawn("check-once", "--timeout", "1s", "--json")
+        (run,) = store.history.last_of(due.id)
+        assert (done.code, done.json["exit_code"], done.data) == (4, 4, [])
+        assert done.json["unfinished"] == [
+            {"run": run.id, "schedule": due.id, "report": "Weekly Sales", "shop": SHOP},
+        ]
