@@ -32,7 +32,7 @@ from .pause import paused
 from .progress import Progress
 
 BAD = (RunStatus.FAILED, RunStatus.PARTIAL)
-#: How long reports may take to let go after Ctrl-C; what is not done then is taken up when its lease ends.
+#: Seconds that reports may take to let go after Ctrl-C, or when the time is over; then their threads are left behind.
 PATIENCE = 5.0
 
 
@@ -135,10 +135,20 @@ def _wait(app: App, wake: threading.Event, shop: str, until: float, progress: Pr
                 return None
         if monotonic() > until:
             left = [run for hold in app.threads.holds() if (run := hold.run) is not None]
-            app.performer.draining = True
-            app.threads.abort()
+            give_back(app)
             return left
         wake.wait(min(0.2, max(0.01, until - monotonic())))
+
+
+def give_back(app: App) -> None:
+    """Let reports at work go back to the queue; who waits for an answer longer than `PATIENCE` loses its shop."""
+    app.performer.draining = True
+    app.threads.abort()
+    until = monotonic() + PATIENCE
+    while app.threads.busy() and monotonic() < until:
+        threading.Event().wait(0.05)
+    for hold in app.threads.holds():
+        app.performer.surrender(hold)
 
 
 @contextmanager
@@ -149,11 +159,7 @@ def stoppable(app: App) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         click.echo("Stopping: reports in work go back to the queue.", err=True)
-        app.performer.draining = True
-        app.threads.abort()
-        until = monotonic() + PATIENCE
-        while app.threads.busy() and monotonic() < until:
-            threading.Event().wait(0.05)
+        give_back(app)
         app.close()
         raise
     finally:

@@ -3,6 +3,8 @@
 import io
 import os
 import sys
+import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import ClassVar, NoReturn
@@ -64,6 +66,30 @@ def program(ctx: click.Context) -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the program; the exit status is that of the command."""
+    try:
+        _main(args)
+    except SystemExit as left:
+        if args is None:
+            _leave_hanging(left.code)
+        raise
+
+
+def _leave_hanging(code: object) -> None:
+    """
+    End the process where a thread still waits for somebody's answer: Python would wait for it, for minutes perhaps.
+
+    Its report is back in the queue by now, or is taken up when its lease ends.
+    """
+    until = time.monotonic() + 0.5
+    others = [item for item in threading.enumerate() if item is not threading.main_thread() and not item.daemon]
+    for thread in others:
+        thread.join(max(0.0, until - time.monotonic()))
+    if any(thread.is_alive() for thread in others):
+        _flush()
+        os._exit(code if isinstance(code, int) else 0 if code is None else 1)
+
+
+def _main(args: Sequence[str] | None) -> None:
     if args is None:
         _open_streams()
         _start_in_utf8()

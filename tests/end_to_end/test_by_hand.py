@@ -337,13 +337,19 @@ def test_nothing_is_made_by_hand_while_everything_is_paused(desk: Desk) -> None:
 
 
 def test_a_check_whose_time_is_over_names_what_was_not_done(desk: Desk) -> None:
-    """A monitor that reads JSON saw the finished runs only, and exit status 4."""
+    """
+    A monitor that reads JSON saw the finished runs only, and exit status 4.
+
+    The command itself ended when the shop had answered: here never, within the bound of `spawn`.
+    """
     with desk.store() as store:
         due = make_schedule(store, name="Weekly Sales")
-        desk.simulator.shop(SHOP).script([{"fault": "slow", "seconds": 30}])
-        done = desk.spawn("check-once", "--timeout", "1s", "--json")
+        desk.simulator.shop(SHOP).script([{"fault": "slow", "seconds": 90}])
+        done = desk.spawn("check-once", "--timeout", "1s", "--json", SCHEDULER_SHOPIFY__TIMEOUT="5m")
         (run,) = store.history.last_of(due.id)
         assert (done.code, done.json["exit_code"], done.data) == (4, 4, [])
+        assert (run.status, run.error_code) == (RunStatus.QUEUED, "interrupted")
+        assert store.leases.held_elsewhere() == {}
         assert done.json["unfinished"] == [
             {"run": run.id, "schedule": due.id, "report": "Weekly Sales", "shop": SHOP},
         ]
