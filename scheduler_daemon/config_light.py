@@ -62,8 +62,7 @@ def state_settings(explicit: Path | None, environ: Mapping[str, str]) -> tuple[P
     file = find_config_file(explicit, environ)
     section: Mapping[str, Any] = {}
     if file is not None:
-        with file.open("rb") as opened:
-            section = tomllib.load(opened).get("state", {})
+        section = tomllib.loads(file.read_text(encoding="utf-8-sig")).get("state", {})
         if not isinstance(section, dict):
             raise ValueError("state is a section: write [state]")
     named = environ.get(f"{PREFIX}STATE__FILE", section.get("file"))

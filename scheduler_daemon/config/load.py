@@ -77,8 +77,8 @@ def load_config(
 
 def _read_file(file: Path) -> dict[str, Any]:
     try:
-        with file.open("rb") as opened:
-            return tomllib.load(opened)
+        # Some editors begin a file with a mark that TOML does not know.
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file} is not UTF-8 text.", problems=[("", str(error))]) from None
     except tomllib.TOMLDecodeError as error:

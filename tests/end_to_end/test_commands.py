@@ -266,3 +266,21 @@ def test_init_makes_the_database_of_a_configuration_that_was_written_by_hand(bar
     assert bare.type(*words, "check-once").code == 0
     again = bare.type(*words, "init")
     assert (again.code, "is there already" in again.err) == (2, True)
+
+
+def test_a_configuration_that_begins_with_a_mark_is_read(bare: Desk) -> None:
+    (bare.root / "scheduler.toml").write_text("[state]\nmax_age = '1h'\n", encoding="utf-8-sig")
+    assert bare.type("config", "check").code == 0
+    assert "[state] cannot be read" not in bare.type("status").out
+
+
+def test_days_of_a_custom_period_show_and_go_with_it(desk: Desk) -> None:
+    """They stayed behind, and show said "last_week 2026-11-01 to 2026-11-07"."""
+    with desk.store() as store:
+        made = make_schedule(store, name="Weekly Sales")
+    custom = ("--period", "custom", "--from", "2026-11-01", "--to-day", "2026-11-07")
+    for options, days in ((custom, ["2026-11-01", "2026-11-07"]), (("--period", "last_week"), [None, None])):
+        assert desk.type("reports", "edit", made.id, *options).code == 0
+        shown = desk.type("reports", "show", made.id, "--json").data
+        assert [shown["period_from"], shown["period_to"]] == days
+    assert "last_week 2026" not in desk.type("reports", "show", made.id).out
