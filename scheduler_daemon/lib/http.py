@@ -19,7 +19,11 @@ def open_http(proxy: str | None = None, ca_file: str | None = None) -> "requests
     """
     import requests
 
+    from .http_limit import TimedAdapter
+
     session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, TimedAdapter())
     session.trust_env = False
     session.headers["User-Agent"] = USER_AGENT
     if proxy:

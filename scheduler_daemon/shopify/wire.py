@@ -27,12 +27,17 @@ def post(http: "requests.Session", url: str, *, shop: str, timeout: float, **pay
     import requests
     from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+    from ..lib.http_limit import answered_by
+
     until = monotonic() + timeout
     limits = (min(CONNECT, timeout), timeout)
     try:
-        with http.post(url, timeout=limits, allow_redirects=False, stream=True, **payload) as response:
-            return response.status_code, response.headers, _body(response, shop, until, timeout)
-    except (requests.Timeout, ReadTimeoutError):
+        with (
+            answered_by(until),
+            http.post(url, timeout=limits, allow_redirects=False, stream=True, **payload) as answer,
+        ):
+            return answer.status_code, answer.headers, _body(answer, shop, until, timeout)
+    except (requests.Timeout, ReadTimeoutError, TimeoutError):
         raise _late(f"Shopify did not answer for {shop} within {timeout:.0f} s.") from None
     except (requests.RequestException, HTTPError, OSError) as error:
         message = f"Shopify cannot be reached for {shop}: {type(error).__name__}."

@@ -36,6 +36,7 @@ FAULTS = {
     "no_data": "Neither data nor errors.",
     "slow": "The answer comes late.",
     "dripping": "The answer comes a byte at a time.",
+    "dripping_headers": "The headers come a byte at a time.",
     "cut_off": "The answer ends in its middle.",
     "lost": "The request is carried out, and the connection reset instead of an answer.",
     "html": "A page instead of JSON.",
@@ -114,6 +115,10 @@ def play(handler: Any, fault: dict[str, Any]) -> bool:
     if name in ("dripping", "cut_off"):
         _drip(handler, name, seconds)
         return True
+    if name == "dripping_headers":
+        handler.close_connection = True
+        _drip_bytes(handler, b"HTTP/1.1 200 OK\r\nX-Long: ", seconds)
+        return True
     if name == "redirect":
         handler.answer(302, b"", {"Location": fault.get("to", "http://127.0.0.1:9/elsewhere")})
         return True
@@ -131,10 +136,16 @@ def _drip(handler: Any, name: str, seconds: float) -> None:
     handler.end_headers()
     handler.wfile.write(b'{"data": ')
     handler.wfile.flush()
-    until = time.monotonic() + (0 if name == "cut_off" else seconds)
+    _drip_bytes(handler, b"", 0 if name == "cut_off" else seconds)
+
+
+def _drip_bytes(handler: Any, first: bytes, seconds: float) -> None:
+    """Send *first*, then blanks, a byte at a time."""
+    until = time.monotonic() + seconds
+    sent = iter(first)
     while time.monotonic() < until:
         try:
-            handler.wfile.write(b" ")
+            handler.wfile.write(bytes([next(sent, ord(" "))]))
             handler.wfile.flush()
         except OSError:
             return  # the client has had enough
