@@ -35,5 +35,5 @@ def next_attempt_at(
     if not retryable or failed >= policy.attempts:
         return None
     ceiling: timedelta = min(policy.cap, policy.base * int(2 ** min(failed - 1, 20)))
-    wait = max(chance * ceiling, min(timedelta(seconds=retry_after or 0.0), policy.cap))
+    wait = max(chance * ceiling, timedelta(seconds=min(retry_after or 0.0, policy.cap.total_seconds())))
     return now + max(wait, timedelta(seconds=1))

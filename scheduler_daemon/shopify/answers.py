@@ -102,16 +102,20 @@ def excerpt(text: str) -> str:
     return redact(" ".join(text.split()))[:200]
 
 
+#: Seconds that a `Retry-After` may ask for at most: a day. Shopify asks for seconds.
+LONGEST_WAIT = 86_400.0
+
+
 def retry_after(header: str | None, now: datetime) -> float:
-    """Return the seconds of a `Retry-After` header (a number or a date); 2 for anything unreadable."""
+    """Return the seconds of a `Retry-After` header (a number or a date), a day at most; 2 for anything unreadable."""
     if not header:
         return 2.0
     try:
         seconds = float(header)
-        return max(0.0, seconds) if math.isfinite(seconds) else 2.0
+        return min(max(0.0, seconds), LONGEST_WAIT) if math.isfinite(seconds) else 2.0
     except ValueError:
         pass
     try:
-        return max(0.0, (parsedate_to_datetime(header) - now).total_seconds())
-    except (ValueError, TypeError):
+        return min(max(0.0, (parsedate_to_datetime(header) - now).total_seconds()), LONGEST_WAIT)
+    except (ValueError, TypeError, OverflowError):
         return 2.0

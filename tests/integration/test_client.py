@@ -42,6 +42,7 @@ MEANS = {
     "no_data": ("response_invalid", True),
     "slow": ("timeout", True),
     "dripping": ("timeout", True),
+    "dripping_headers": ("timeout", True),
     "cut_off": ("shop_unavailable", True),
     "lost": ("shop_unavailable", True),
     "html": ("response_invalid", True),
@@ -143,6 +144,24 @@ def test_the_throttle_waits_for_exactly_the_missing_points() -> None:
     assert throttle.wait_for("q", 101.0) == 0.0
 
 
+@pytest.mark.parametrize(
+    "cost",
+    [
+        {"throttleStatus": [1], "requestedQueryCost": "x"},
+        {"throttleStatus": {"restoreRate": 1e-300, "currentlyAvailable": -1e300, "maximumAvailable": "x"}},
+        {"throttleStatus": {"restoreRate": 1e-300, "currentlyAvailable": 0, "maximumAvailable": 2000}},
+        {"throttleStatus": {"restoreRate": None, "maximumAvailable": 10**400}, "requestedQueryCost": 10**400},
+        {"throttleStatus": {"restoreRate": 50}, "requestedQueryCost": 1e9},
+    ],
+)
+def test_a_cost_that_makes_no_sense_holds_nobody(cost: dict[str, Any]) -> None:
+    throttle = Throttle()
+    throttle.learn("q", {"requestedQueryCost": 100}, 0.0)
+    throttle.learn("q", cost, 0.0)
+    assert 0 <= throttle.wait_for("q", 0.0) <= 600
+    assert 1 <= throttle.wait_after_refusal(cost) <= 600
+
+
 def test_a_bucket_is_spent_without_being_refused() -> None:
     made = SimShop(SHOP, orders=3000, restore_rate=2000, bucket_size=200)
     with Simulator([made]) as simulator, open_http() as http:
@@ -155,7 +174,17 @@ def test_a_bucket_is_spent_without_being_refused() -> None:
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("2", 2.0), ("2.0", 2.0), ("0", 0.0), ("-1", 0.0), ("abc", 2.0), ("nan", 2.0), ("inf", 2.0), (None, 2.0)],
+    [
+        ("2", 2.0),
+        ("2.0", 2.0),
+        ("0", 0.0),
+        ("-1", 0.0),
+        ("abc", 2.0),
+        ("nan", 2.0),
+        ("inf", 2.0),
+        (None, 2.0),
+        ("9" * 20, 86400.0),
+    ],
 )
 def test_a_retry_after_is_read_or_replaced(header: str | None, seconds: float) -> None:
     assert retry_after(header, now()) == seconds

@@ -219,5 +219,8 @@ def test_a_retry_waits_with_jitter_below_its_cap_and_ends() -> None:
     seconds = [None if wait is None else round((wait - moment).total_seconds()) for wait in waits]
     assert seconds == [10, 15, 15, None]
     assert next_attempt_at(policy, failed=1, now=moment, chance=0.5, retryable=False) is None
+    for absurd in (1e20, float("inf")):
+        cut = next_attempt_at(policy, failed=1, now=moment, chance=0.0, retryable=True, retry_after=absurd)
+        assert cut == moment + policy.cap
     asked = next_attempt_at(policy, failed=1, now=moment, chance=0.0, retryable=True, retry_after=7200)
     assert asked == moment + timedelta(seconds=15)
