@@ -431,7 +431,7 @@ def test_tokens_are_renewed_and_rotate_as_at_shopify() -> None:
 
 
 def test_each_fault_has_words_and_a_status() -> None:
-    played = {"throttled", "slow", "dripping", "cut_off", "lost", "redirect", "reset"}
+    played = {"throttled", "slow", "dripping", "dripping_headers", "cut_off", "lost", "redirect", "reset"}
     assert set(FAULTS) == set(BODIES) | played
     with pytest.raises(ValueError, match="no fault 'nonsense'"):
         SimShop(SHOP, orders=1).script(["nonsense"])
