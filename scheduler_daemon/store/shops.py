@@ -37,10 +37,12 @@ class Shops:
         return self._from_row(rows[0]) if rows else Shop(domain)
 
     def all(self) -> list[Shop]:
-        """Return all shops that have an offline session, a schedule or a row of ours, by domain."""
+        """Return all shops that have an offline session or a schedule, are paused or known to us, by domain."""
         session, schedule = self.engine.tables.session, self.engine.tables.report_schedule
         named = session.select(session.shop).union(schedule.select(schedule.shop))
-        named = named.union(self.shop.select(self.shop.shop)).alias("named")
+        ours = self.shop.select(self.shop.shop)
+        ours = ours.where(self.shop.checked_at.is_null(False) | self.shop.paused_at.is_null(False))
+        named = named.union(ours).alias("named")
         query = (
             self.shop.select(named.c.shop, *self._known())
             .from_(named)
@@ -79,6 +81,13 @@ class Shops:
 
     def resume(self, domain: str) -> bool:
         """Let the shop go on, and tell so where its pause was told; False where it was not paused."""
+        with self.engine.transaction():
+            if not self._end_pause(domain):
+                return False
+            self.troubles.recovered(self.engine.execute(), domain, "", domain, "", None)
+        return True
+
+    def _end_pause(self, domain: str) -> bool:
         row, run = self.shop, self.engine.tables.run
         queued = (run.shop == domain) & (run.status == RunStatus.QUEUED.value)
         fn = self.engine.tables.fn
@@ -86,11 +95,7 @@ class Shops:
         change = {"paused_at": None, "paused_reason": None, "paused_by": None}
         change |= {"next_work_at": fn.COALESCE(earliest, row.next_work_at)}
         query = row.update(change).where(row.shop == domain, row.paused_at.is_null(False))
-        with self.engine.transaction():
-            if self.engine.change(query) == 0:
-                return False
-            self.troubles.recovered(self.engine.execute(), domain, "", domain, "", None)
-        return True
+        return self.engine.change(query) == 1
 
     def paused_by_us(self) -> list[tuple[str, str]]:
         """Return the shops that no person paused, each with why: error code and mark of the token, "code:mark"."""
@@ -98,11 +103,19 @@ class Shops:
         return self.engine.fetch(row.select(row.shop, row.paused_by).where(row.paused_by.is_null(False)))
 
     def remove(self, domain: str) -> dict[str, int]:
-        """Remove the shop's sessions and our row of it; return how many of each. Its ledger stays."""
-        session = self.engine.tables.session
+        """
+        Remove the shop's sessions and what is known of it; return how many of each. Its ledger stays.
+
+        So does its row, for the lease: without it nobody would take up what is queued, nor take back what a lost
+        process left running, and a fence that begins again could let a stale holder write.
+        """
+        session, row = self.engine.tables.session, self.shop
+        facts = (row.name, row.zone, row.currency, row.plan, row.scopes, row.checked_at)
         with self.engine.transaction():
+            self._end_pause(domain)
             sessions = self.engine.change(session.delete().where(session.shop == domain))
-            rows = self.engine.change(self.shop.delete().where(self.shop.shop == domain))
+            query = row.update(dict.fromkeys(facts)).where(row.shop == domain, row.checked_at.is_null(False))
+            rows = self.engine.change(query)
         return {"sessions": sessions, "shops": rows}
 
     def _from_row(self, row: Sequence[Any]) -> Shop:
