@@ -139,6 +139,7 @@ def build(config: Config, store: Store, wake: Callable[[], None], *, remember: b
     performer.tell_owners = tell_of_trouble
     if not remember:
         performer.ended = deque(maxlen=0)
+        performer.broken = deque(maxlen=0)
     threads = ShopThreads(config.daemon.workers, performer.work, wake)
     performer.busy = threads.busy
     heartbeat = Heartbeat(store, threads, config.daemon.beat.total_seconds())

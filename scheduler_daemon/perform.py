@@ -50,6 +50,8 @@ class Performer:
     tell_owners: Callable[[], None] = lambda: None
     #: Ids of the runs that ended here, for a command that waits for them; a daemon keeps none.
     ended: deque[str] = field(default_factory=deque)
+    #: Shops that were given up in the middle, by a defect or because the database did not answer: for a command, too.
+    broken: deque[str] = field(default_factory=deque)
 
     def work(self, hold: Hold) -> Entry | None:
         """
@@ -65,8 +67,10 @@ class Performer:
             say("lease_lost", "warning", shop=shop)
         except StoreError as error:
             say("shop_failed", "error", shop=shop, error=error.message, code=error.code)
+            self.broken.append(shop)
         except Exception as error:  # a defect must not end the thread in silence
             say_defect("shop_failed", error, shop=shop)
+            self.broken.append(shop)
         return None
 
     def surrender(self, hold: Hold) -> None:
@@ -175,12 +179,23 @@ class Performer:
         self.store.resting.rest(execute, run.shop, until, str(outcome.error_code), str(outcome.error))
 
     def _perform(self, run: Run, hold: Hold) -> Outcome:
-        """Make and deliver one report; every expected failure becomes part of the outcome."""
+        """Make and deliver one report; a defect, in judging a failure too, is told once and stored as `internal`."""
+        timings: dict[str, float] = {}
+        try:
+            return self._attempt(run, hold, timings)
+        except (LeaseLost, StoreError):
+            raise
+        except Exception as error:
+            say_defect("shop_failed", error, shop=run.shop, run=run.id)
+            outcome = Outcome(RunStatus.FAILED, error_code="internal", error=DEFECT)
+            return replace(self._failed(run, hold, outcome), timings=timings)
+
+    def _attempt(self, run: Run, hold: Hold, timings: dict[str, float]) -> Outcome:
+        """Try once; every expected failure becomes part of the outcome."""
         say("run_started", name=run.name, schedule=run.schedule_id, shop=run.shop, run=run.id, attempt=run.attempt)
         seconds = run.deadline or self.config.daemon.deadline.total_seconds()
         hold.run, hold.since, hold.rows, hold.step = run, utc_now(), 0, "start"
         hold.deadline = monotonic() + seconds
-        timings: dict[str, float] = {}
         try:
             return self._make_and_send(run, hold, timings)
         except Stopped as error:
@@ -191,19 +206,11 @@ class Performer:
             self.preparer.spool.discard([run.id])
             told = (SkipReason.CONDITION.value, error.code, error.message)
             return Outcome(RunStatus.SKIPPED, *told, timings=timings, record_count=error.rows)
-        except LeaseLost:
-            raise
         except SessionError as error:
             say("session_missing", "warning", shop=run.shop, code=error.code)
             return Outcome(RunStatus.SKIPPED, SkipReason.NO_SESSION.value, error.code, sentence(error), timings=timings)
         except (RunError, UsageError) as error:
             return replace(self._failed(run, hold, self._failure(run, error)), timings=timings)
-        except StoreError:
-            raise
-        except Exception as error:  # a defect: told once with its trace, and stored as `internal`
-            say_defect("shop_failed", error, shop=run.shop, run=run.id)
-            outcome = Outcome(RunStatus.FAILED, error_code="internal", error=DEFECT)
-            return replace(self._failed(run, hold, outcome), timings=timings)
 
     def _make_and_send(self, run: Run, hold: Hold, timings: dict[str, float]) -> Outcome:
         if run.damage:

@@ -52,6 +52,7 @@ def print_check(
         facts["unreadable"] = [_refused(item) for item in unreadable]
         names = {"run": "id", "schedule": "schedule_id", "report": "name", "shop": "shop"}
         facts["unfinished"] = [{name: getattr(run, field) for name, field in names.items()} for run in left]
+        facts["broken"] = sorted(set(app.performer.broken))
         facts["skipped"] = dict(found.skipped)
         facts["resting"] = [{"shop": shop, "runs": number, "until": iso(until)} for shop, number, until in resting]
         facts["paused"] = app.store.pauses.current(utc_now()) is not None
@@ -70,6 +71,8 @@ def print_check(
     for shop, number, until in resting:
         again = say_length(until - utc_now())
         click.echo(f"{shop} does not answer; {plural(number, 'report')} of it not tried yet, next try in {again}.")
+    for shop in sorted(set(app.performer.broken)):
+        click.echo(f"{shop} could not be worked on to the end; the log says why. It is taken up when its lease ends.")
     for shop, holder in held.items():
         click.echo(f"{shop} is being worked on by {holder}.")
     for run in left:

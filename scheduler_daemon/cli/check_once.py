@@ -102,7 +102,7 @@ def _check(app: App, wake: threading.Event, only: Only, as_json: bool, seconds: 
     runs = app.store.history.runs(sorted(set(app.performer.ended)))
     tell_owners(app)
     _write_state(app, now, pause)
-    code = _code(runs, bool(unreadable_of(found, only)), left is None)
+    code = _code(runs, bool(unreadable_of(found, only) or app.performer.broken), left is None)
     print_check(app, found, runs, held, only, left=left or [], as_json=as_json, code=code)
     if app.mode == "hold" and not as_json:
         say_held(app, only, now)

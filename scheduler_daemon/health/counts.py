@@ -54,6 +54,8 @@ class Counts:
     breaches: list[tuple[str, str]] = field(default_factory=list)
     #: What the database said when it did not answer; empty while all is well.
     unwell: str = ""
+    #: What to do then.
+    way_out: str = ""
     #: Whether they were taken anew since somebody looked.
     fresh: bool = False
     #: Whether something happened since they were taken that changes them: they are taken anew as soon as `SHARE` lets.
@@ -97,7 +99,7 @@ class Counts:
             self._take(now, asked)
             self.unwell = ""
         except StoreError as error:
-            self.unwell = error.message
+            self.unwell, self.way_out = error.message, error.hint or ""
             self.store.close()
         self.fresh = True
         ended = monotonic()

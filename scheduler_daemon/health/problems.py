@@ -36,6 +36,7 @@ def problems(
     counts: Mapping[str, int],
     breaches: Sequence[tuple[str, str]],
     unwell: str,
+    way_out: str = "",
     leaked: int = 0,
     unreadable: int = 0,
     paused: Pause | None = None,
@@ -44,7 +45,7 @@ def problems(
     Return the problems, the worst first.
 
     *mode* is the delivery mode, *counts* those of the state file, *breaches* the invariants that do not hold, *unwell*
-    what the database says when it does not answer.
+    what the database says when it does not answer, and *way_out* what to do then.
     """
     found: list[dict[str, str]] = []
 
@@ -52,7 +53,7 @@ def problems(
         found.append({"code": code, "message": message, "hint": hint})
 
     if unwell:
-        add("database_unavailable", unwell, "See: scheduler db status")
+        add("database_unavailable", unwell, way_out or "See: scheduler db status")
     if mode == "hold":
         add("delivery_held", "Delivery is on hold: nothing is queued or sent.", "Next: scheduler go-live")
     if paused is not None:
@@ -62,7 +63,8 @@ def problems(
         since = say_length(timedelta(seconds=late))
         add("overdue", f"A report is due for {since} and not queued.", "Run: scheduler check-once")
     for code, message in breaches:
-        add(code, message, HINTS[code])
+        if code != "notices_unset":
+            add(code, message, HINTS[code])
     if unreadable:
         add("bad_schedule_row", f"{plural(unreadable, 'schedule')} cannot be read.", "See: scheduler reports list")
     if leaked:
@@ -71,4 +73,7 @@ def problems(
     if failed:
         said = f"{plural(failed, 'report')} failed in the last 24 hours."
         add("reports_failed", said, "See: scheduler history list --status failed --status partial")
+    for code, message in breaches:
+        if code == "notices_unset":  # a failure of which nobody was told is worse than that nobody would be
+            add(code, message, HINTS[code])
     return found

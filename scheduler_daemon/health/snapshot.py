@@ -83,12 +83,16 @@ class Observer:
         }
 
     def _problems(self, tick: Tick) -> list[dict[str, str]]:
-        last = str(tick.last_error["message"]) if tick.last_error else ""
+        last = tick.last_error or {}
+        unwell, way_out = self.counts.unwell, self.counts.way_out
+        if not unwell:
+            unwell, way_out = str(last.get("message") or ""), str(last.get("hint") or "")
         return problems(
             mode=tick.asked.delivery_mode,
             counts=self.counts.numbers,
             breaches=self.counts.breaches,
-            unwell=self.counts.unwell or last,
+            unwell=unwell,
+            way_out=way_out,
             leaked=tick.leaked,
             unreadable=len(tick.asked.aside),
             paused=tick.asked.paused,

@@ -91,7 +91,7 @@ MISTAKES = [
     ("reports edit weekly-sales --name ''", 2, "name is empty", "Weekly Sales"),
     ("reports edit weekly-sales --every 'monday 8 until 2020-01-01'", 2, "lies in the past", '"every Monday at 08:00"'),
     ("reports edit weekly-sales --every 'once 2020-01-01 08:00'", 2, "lies in the past", "later moment"),
-    ("reports edit weekly-sales --every '61 * * * *'", 2, "'61 * * * *' cannot be read", "five-field"),
+    ("reports edit weekly-sales --every '61 * * * *'", 2, "'61 * * * *' cannot be read", "The nearest that works"),
     ("reports list --owner me", 2, "'me' is no mail address", "name@example.com"),
     ("reports list --limit many", 2, "'many' is no whole number", "scheduler reports list -h"),
     ("reports list --after nobody", 2, "no report 'nobody'", "scheduler reports list"),

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -29,6 +30,7 @@ from scheduler_daemon.model import (
 )
 from scheduler_daemon.notices.notify import GATHER, due_at
 from scheduler_daemon.notices.trouble import trouble_of
+from scheduler_daemon.retry import RetryPolicy
 from scheduler_daemon.store import Store
 from scheduler_daemon.threads import Hold
 from scheduler_daemon.tick import Planner
@@ -302,6 +304,18 @@ def test_an_attempt_that_fails_for_good_after_somebody_had_it_is_partial(store: 
     outcome = performer._failed(run, Hold(lease, lease.valid_until, run=run), LATE)
     assert (outcome.status, outcome.error_code) == (RunStatus.PARTIAL, "deadline_passed")
     assert [row.state for row in store.history.deliveries(run.id)] == [DeliveryState.DELIVERED, DeliveryState.FAILED]
+
+
+def test_a_defect_in_judging_a_failure_ends_the_attempt_and_not_the_shop(store: Store, tmp_path: Path) -> None:
+    make_schedule(store)
+    Planner(store, "live").queue_due(now())
+    (lease,) = store.leases.claim(1)
+    _, run = store.corridor.enter(lease, ())
+    assert run is not None
+    performer = build(load_config(None, {"folder.path": str(tmp_path)}, {}), store, lambda: None).performer
+    performer.policy = RetryPolicy(attempts=cast(int, "three"))
+    outcome = performer._perform(replace(run, damage="Its row is odd."), Hold(lease, lease.valid_until, run=run))
+    assert (outcome.status, outcome.error_code) == (RunStatus.FAILED, "internal")
 
 
 def test_a_removed_schedule_leaves_no_delivery_pending(store: Store, tmp_path: Path) -> None:
