@@ -98,6 +98,26 @@ class Node:
             self.process.send_signal(number)
         return wall()
 
+    def thaw(self, seconds: float = 0.0) -> int:
+        """
+        Let it go on; return the moment after it.
+
+        One that was stopped here before it had stopped itself at its point does so now: it is woken again, *seconds*
+        long.
+        """
+        woken, until = self.send(signal.SIGCONT), time.monotonic() + seconds
+        while self.alive() and time.monotonic() < until:
+            time.sleep(0.02)
+            if self._is_stopped():
+                woken = self.send(signal.SIGCONT)
+        return woken
+
+    def _is_stopped(self) -> bool:
+        assert self.process is not None
+        with suppress(OSError):
+            return Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+        return False
+
     def kill(self) -> int:
         """End it with SIGKILL; return the moment after it."""
         assert self.process is not None

@@ -169,7 +169,7 @@ class Nemesis:
         time.sleep(LEASE * self.random.uniform(1.1, 2.0))
         held = {node.number: as_rows(held_by(self.sql, node.pids[-1])) for node in nodes}
         for node in nodes:
-            woken = node.send(signal.SIGCONT)
+            woken = node.thaw(1.0 if point else 0.0)
             self.log.add("freeze", begun, node=node.number, point=point, held=held[node.number], until=woken)
 
     def _term(self) -> None:

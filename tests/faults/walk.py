@@ -116,5 +116,5 @@ class Walk:
         # In an open transaction it keeps the database's lock, and no peer gets through.
         locked = step.point.endswith("_uncommitted")
         wait_for_peer(sql, held, 1.5 * LEASE if locked or not held else PATIENCE)
-        woken = node.send(signal.SIGCONT)
+        woken = node.thaw(1.0)
         self.log.add("freeze", begun, node=node.number, point=step.point, held=as_rows(held), until=woken)
