@@ -190,6 +190,8 @@ def _apply(store: Store, config: Config, old: Schedule, given: dict[str, Any], n
     zone = old.zone if given["zone"] is None else given["zone"]
     if zone:
         check_zone(zone)
+    elif not store.own:  # the app's own pages read this column, and know no empty zone (Intl throws a RangeError)
+        zone = store.shops.find(old.shop).zone or "UTC"
     made = replace(
         old,
         name=report.title,

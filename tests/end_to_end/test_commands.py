@@ -284,3 +284,15 @@ def test_days_of_a_custom_period_show_and_go_with_it(desk: Desk) -> None:
         shown = desk.type("reports", "show", made.id, "--json").data
         assert [shown["period_from"], shown["period_to"]] == days
     assert "last_week 2026" not in desk.type("reports", "show", made.id).out
+
+
+def test_in_an_app_s_database_a_report_has_its_zone_written_out(desk: Desk) -> None:
+    """The app's own pages read the column, and an empty zone is an error to them."""
+    words = ("reports", "add", "--shop", SHOP, "--type", "orders", "--every", "daily 08:00", "--folder", "--name")
+    assert desk.type(*words, "Ours").code == 0
+    with desk.store() as store:
+        store.notebook.remember("own", "0")
+    assert desk.type(*words, "Theirs").code == 0
+    with desk.store() as store:
+        rows = dict(store.engine.read('SELECT "name", "timezone" FROM "ReportSchedule"'))
+    assert rows == {"Ours": "", "Theirs": "Europe/Paris"}
