@@ -28,7 +28,7 @@ class Turn:
         if not outcome.status.final:
             told = {"error": outcome.error, "code": outcome.error_code}
             say("run_retry", "warning", **name, at=outcome.not_before, **told)
-            self.tally["failed"] += 1
+            self.tally["failed"] += outcome.counts  # a stop or a throttled shop is no failure
             return
         key = "succeeded" if outcome.status is RunStatus.SUCCEEDED else "failed"
         self.tally["skipped" if outcome.status is RunStatus.SKIPPED else key] += 1

@@ -21,7 +21,7 @@ from .asking import announce, can_ask
 from .context import Context
 from .groups import example
 from .output import plain, short
-from .report_forms import ask
+from .report_questions import ask
 
 #: Hosts to which mail may go in the clear.
 LOCAL = ("127.0.0.1", "::1", "localhost")

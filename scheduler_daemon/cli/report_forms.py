@@ -1,7 +1,6 @@
 """`scheduler reports add` and `edit`: from flags, or by a few questions."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,13 +17,13 @@ from ..lib.ids import new_ulid
 from ..lib.words import parse_length, plural, say_length
 from ..model import CatchUp, Overlap, Recipient, Report, Schedule
 from ..prepare import check_report
-from ..renderers import KINDS, open_renderer
+from ..renderers import KINDS
 from ..sources import TYPES, open_source
 from ..sources.base import require_reach, require_scopes
 from ..store import Store
 from ..store.row_checks import MOST, check_zone
 from ..tick import Planner
-from ..when.period import PERIODS, check_period, find_period
+from ..when.period import PERIODS, find_period
 from ..when.rule_parts import read_weekday
 from ..when.rule_text import DAYS, sentence
 from ..when.spoken import read_words
@@ -35,6 +34,7 @@ from .groups import Whole, example
 from .output import STEERING
 from .report_conditions import OPTIONS as CONDITIONS
 from .report_conditions import read_flags
+from .report_questions import ask_all
 from .report_show import say_made
 
 #: A name longer than this fits no mail subject and no file name.
@@ -85,7 +85,7 @@ def add(context: Context, /, shop: str | None, **given: Any) -> int:
     with opened(context, create=True) as store:
         asked = not shop and can_ask()
         if asked:
-            shop, given = _ask(store, given)
+            shop, given = ask_all(store, given)
         if not shop:
             raise UsageError("--shop is needed.", hint="Or run it on a terminal without flags; it asks.")
         read_domain(shop)
@@ -136,45 +136,6 @@ def edit(context: Context, /, report: str, **given: Any) -> None:
 def new_id() -> str:
     """Return an id for a schedule of ours."""
     return f"rs_{new_ulid(to_ms(utc_now())).lower()}"
-
-
-# Questions ----------------------------------------------------------------------------------------------------------
-
-
-def _ask(store: Store, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    known = [item.domain for item in store.shops.all()]
-    listed = f" ({', '.join(known[:5])}{', …' if len(known) > 5 else ''})" if len(known) > 1 else ""
-    shop = ask(f"Shop{listed}", read_domain, known[0] if known else None)
-    answers = dict(given)
-    answers["type_"] = ask(f"Type ({', '.join(TYPES)})", lambda text: open_source(text) and text)
-    answers["period"] = ask("Period", _period, "last_week")
-    answers["format_"] = ask("Format", lambda text: open_renderer(text, {}) and text, "xlsx")
-    answers["every"] = ask('When ("monday 08:00", "daily 07:30", cron text)', lambda text: read_words(text) and text)
-    answers["to"] = ask("Send to", _addresses, "")
-    return shop, answers
-
-
-def ask(question: str, check: Callable[[str], Any], default: str | None = None) -> Any:
-    """Ask *question* until *check* takes the answer; what it returns is the answer."""
-
-    def proc(text: str) -> Any:
-        try:
-            return check(text.strip())
-        except UsageError as error:
-            raise click.UsageError(f"{error.message} {error.hint}".strip()) from None
-
-    return click.prompt(question, default=default, show_default=bool(default), value_proc=proc)
-
-
-def _period(text: str) -> str:
-    if text == "custom":
-        raise UsageError("A custom period is given by flags.", hint="reports add --period custom --from … --to-day …")
-    check_period(Report("orders", "", period=text))
-    return text
-
-
-def _addresses(text: str) -> tuple[str, ...]:
-    return tuple(parse_address(item) for item in text.replace(";", ",").split(",") if item.strip())
 
 
 # From answers to a schedule -----------------------------------------------------------------------------------------
