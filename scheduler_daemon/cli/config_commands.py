@@ -4,6 +4,7 @@ import click
 
 from ..config.example import example as example_file
 from ..config.example import shown
+from ..errors import ConfigError, UsageError
 from .context import Context
 from .groups import Group, example
 from .output import echo_json, table
@@ -33,8 +34,16 @@ def show(context: Context, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @click.pass_obj
 def check(context: Context, as_json: bool) -> None:
-    """Check the configuration; every problem is told at once."""
+    """Check the configuration; every problem is told at once. The database's URL is read, and nobody connects."""
+    from ..app import find_target
+
     found = context.config()
+    try:
+        find_target(found)
+    except UsageError as error:
+        raise ConfigError(
+            "The configuration has 1 problem.", problems=[("database.url", error.message)], hint=error.hint
+        ) from None
     if as_json:
         echo_json("config_check", {"file": str(found.source) if found.source else None, "problems": []})
         return

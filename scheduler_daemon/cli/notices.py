@@ -19,6 +19,8 @@ from .moments import say_moment, zone_here, zone_or_utc
 from .output import echo_json, table
 from .until import read_until
 
+#: Characters of an id (a ULID).
+ID_LENGTH = 26
 #: What a person reads for each state.
 STATES = {
     NoticeState.PENDING: "waits",
@@ -41,8 +43,11 @@ def notices() -> None:
 def list_notices(context: Context, limit: int, before: str, as_json: bool) -> None:
     """List the notices, the newest first, and whether each was told."""
     config = context.config()
+    if before and len(before) != ID_LENGTH:
+        hint = "Take the one that the end of a list names: scheduler notices list"
+        raise UsageError(f"--before {before!r} is no notice's id.", hint=hint)
     with opened(context) as store:
-        found = store.notices.latest(limit + 1, before)
+        found = store.notices.latest(limit + 1, before.upper())
         muted = _muted_until(store)
     shown, following = found[:limit], found[limit - 1].id if len(found) > limit else None
     if as_json:

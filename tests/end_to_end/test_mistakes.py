@@ -25,6 +25,7 @@ MISTAKES = [
     ("status --colour", 3, "No such option '--colour'", "scheduler status -h"),
     ("notices list --limit 0", 2, "'0' is no whole number", "scheduler notices list -h"),
     ("notices mute --for soon", 2, "'soon' cannot be read", "--for 8h"),
+    ("notices list --before foo", 2, "'foo' is no notice's id", "scheduler notices list"),
     ("notices unmute now", 2, "unexpected extra argument (now)", "scheduler notices unmute -h"),
     ("notices test --to me", 2, "No such option '--to'", "scheduler notices test -h"),
     ("check-once --timeout soon", 2, "--timeout 'soon'", '"90s"'),

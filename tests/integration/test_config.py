@@ -57,6 +57,14 @@ def test_no_command_takes_an_empty_state_file_for_another(bare: Desk) -> None:
     assert (done.code, "state.file: It is empty" in done.err) == (2, True)
 
 
+def test_config_check_reads_the_database_s_url(bare: Desk) -> None:
+    bare.set(database__url="oracle://somewhere/x")
+    done = bare.type("config", "check")
+    assert (done.code, "database.url: The database URL starts with 'oracle'" in done.err) == (2, True), done.err
+    bare.set(database__url="postgresql://nobody@192.0.2.1/x")
+    assert bare.type("config", "check").code == 0
+
+
 def test_the_environment_gives_a_table_as_text(tmp_path: Path) -> None:
     name = "SCHEDULER_REPORTS__WEEK_START_OF"
     text = "one.myshopify.com=sunday, two.myshopify.com = friday"
