@@ -34,6 +34,11 @@ def find_config_file(explicit: Path | None, environ: Mapping[str, str]) -> Path 
     return found
 
 
+def read_toml(file: Path) -> dict[str, Any]:
+    """Return what *file* holds, also behind the mark that some editors begin a text with; raise what reading raises."""
+    return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+
+
 def config_home(environ: Mapping[str, str]) -> Path:
     """Return the folder of this user's configurations."""
     return Path(environ.get("XDG_CONFIG_HOME") or home_folder() / ".config")
@@ -62,7 +67,7 @@ def state_settings(explicit: Path | None, environ: Mapping[str, str]) -> tuple[P
     file = find_config_file(explicit, environ)
     section: Mapping[str, Any] = {}
     if file is not None:
-        section = tomllib.loads(file.read_text(encoding="utf-8-sig")).get("state", {})
+        section = read_toml(file).get("state", {})
         if not isinstance(section, dict):
             raise ValueError("state is a section: write [state]")
     named = environ.get(f"{PREFIX}STATE__FILE", section.get("file"))

@@ -16,7 +16,7 @@ from ..tick import Only
 from .moments import say_moment, zone_or_utc
 from .output import echo_json, plain
 from .run_lines import as_data, below, columns_of, done_of, line
-from .why.hints import HINTS
+from .why.hints import way_out_of
 
 #: What a person reads for each reason that planning skips something for.
 SKIPPED = {
@@ -95,8 +95,7 @@ def _refused(seen: SeenSchedule) -> dict[str, str]:
 
 
 def _way_out(seen: SeenSchedule) -> str:
-    text = HINTS.get(seen.problem_code, HINTS["bad_schedule_row"])
-    return f"{text.format(id=seen.id, shop=seen.shop, run='')}; see: scheduler reports why {seen.id}"
+    return f"{way_out_of(seen)}; see: scheduler reports why {seen.id}"
 
 
 def _next(store: Store) -> None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from ..channels.email import Options as EmailSection
 from ..channels.folder import Options as FolderSection
-from ..config_light import PREFIX, find_config_file, state_folder
+from ..config_light import PREFIX, find_config_file, read_toml, state_folder
 from ..errors import ConfigError
 from ..lib.secret import Secret
 from ..lib.words import did_you_mean, say_length
@@ -77,8 +77,7 @@ def load_config(
 
 def _read_file(file: Path) -> dict[str, Any]:
     try:
-        # Some editors begin a file with a mark that TOML does not know.
-        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        return read_toml(file)
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file} is not UTF-8 text.", problems=[("", str(error))]) from None
     except tomllib.TOMLDecodeError as error:

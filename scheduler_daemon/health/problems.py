@@ -63,8 +63,7 @@ def problems(
         since = say_length(timedelta(seconds=late))
         add("overdue", f"A report is due for {since} and not queued.", "Run: scheduler check-once")
     for code, message in breaches:
-        if code != "notices_unset":
-            add(code, message, HINTS[code])
+        add(code, message, HINTS[code])
     if unreadable:
         add("bad_schedule_row", f"{plural(unreadable, 'schedule')} cannot be read.", "See: scheduler reports list")
     if leaked:
@@ -73,7 +72,5 @@ def problems(
     if failed:
         said = f"{plural(failed, 'report')} failed in the last 24 hours."
         add("reports_failed", said, "See: scheduler history list --status failed --status partial")
-    for code, message in breaches:
-        if code == "notices_unset":  # a failure of which nobody was told is worse than that nobody would be
-            add(code, message, HINTS[code])
-    return found
+    # A failure of which nobody was told is worse than that nobody would be.
+    return sorted(found, key=lambda problem: problem["code"] == "notices_unset")

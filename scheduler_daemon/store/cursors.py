@@ -80,10 +80,14 @@ class Cursors:
             return [encode(moment, Style.NATIVE)]
         return [to_ms(moment), first_text(moment)]
 
+    def _stretches(self) -> list[Any]:
+        """Return the stretches of the index that hold cursors: on SQLite its integers, and its texts."""
+        cursor = self.row.next_run_at
+        return [cursor < "", cursor >= ""] if self.engine.is_sqlite else [cursor.is_null(False)]
+
     def next_due_at(self, aside: Iterable[str] = (), since: datetime | None = None) -> datetime | None:
         """Return the earliest cursor (from *since* on) of an active schedule of ours, UTC; None where there is none."""
-        cursor = self.row.next_run_at
-        stretches = [cursor < "", cursor >= ""] if self.engine.is_sqlite else [cursor.is_null(False)]
+        cursor, stretches = self.row.next_run_at, self._stretches()
         if since is not None:
             stretches = [part & (cursor >= bound) for part, bound in zip(stretches, self._bounds(since), strict=True)]
         out = self._without(aside)
@@ -107,11 +111,10 @@ class Cursors:
 
         Microseconds, "soon", infinity: such a cursor never comes due, so nobody else would find it.
         """
-        cursor = self.row.next_run_at
-        stretches = [cursor < "", cursor >= ""] if self.engine.is_sqlite else [cursor.is_null(False)]
         seen: list[SeenSchedule] = []
-        for stretch in stretches:
-            seen += self._read(self._query(aside).where(stretch).order_by(cursor.desc()).limit(STRANGE))
+        for stretch in self._stretches():
+            query = self._query(aside).where(stretch).order_by(self.row.next_run_at.desc())
+            seen += self._read(query.limit(STRANGE))
         return [item for item in seen if item.due_at is None]
 
     def without_cursor(self, limit: int = PAGE, aside: Iterable[str] = ()) -> list[SeenSchedule]:

@@ -33,18 +33,19 @@ class AppText(TextField):
         return value.decode("utf-8", errors="replace") if isinstance(value, bytes) else value
 
 
-class RawText(TextField):
-    """A text of ours as the driver gives it: `Values` tells where a person or a broken disk put bytes in its place."""
+class Raw:
+    """A value of ours as the driver gives it: `Values` tells where a person or a broken disk put another one."""
 
     def python_value(self, value: Any) -> Any:
         return value
 
 
-class RawWhole(IntegerField):
-    """A whole number of ours as the driver gives it: SQLite takes a text, bytes or infinity in its place."""
+class RawText(Raw, TextField):
+    """A text; SQLite takes bytes in its place."""
 
-    def python_value(self, value: Any) -> Any:
-        return value
+
+class RawWhole(Raw, IntegerField):
+    """A whole number; SQLite takes a text, bytes or infinity in its place."""
 
 
 class Session(Model):

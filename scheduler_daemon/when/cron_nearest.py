@@ -4,14 +4,12 @@ import re
 from collections.abc import Callable
 
 from ..lib.words import did_you_mean
+from .rule_text import DAYS, MONTHS
 
 #: The least and the most of each of the five fields; 7 is Sunday too.
 BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-NAMES = (
-    *((), (), ()),
-    ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"),
-    ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"),
-)
+#: The names that a field may hold, in the order of their numbers.
+NAMES = ((), (), (), *(tuple(name[:3].upper() for name in names) for names in (MONTHS, DAYS)))
 #: Hour 24 is midnight, and minute 60 the hour's first; what else lies beyond its field is brought to its end.
 TURNS = {(0, 60): 0, (1, 24): 0}
 

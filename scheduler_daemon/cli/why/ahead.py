@@ -9,7 +9,7 @@ from ...sources import TYPES, open_source
 from ...sources.base import missing_scopes
 from ...when.rule_text import sentence
 from .facts import Facts, Said
-from .hints import HINTS
+from .hints import way_out_of
 
 #: A report that is due for longer while a daemon is well was not taken, and not only not yet.
 SOON = timedelta(minutes=1)
@@ -20,8 +20,8 @@ def ahead(facts: Facts) -> list[Said]:
     seen, schedule = facts.seen, facts.seen.schedule
     if schedule is None:
         text = f"{seen.name} of {seen.shop} will not run: {seen.problem.rstrip('.')}. It is looked at again each hour."
-        way = HINTS.get(seen.problem_code, HINTS["bad_schedule_row"]).format(id=seen.id, shop=seen.shop, run="")
-        return [Said("bad_schedule_row", text, f"{way}. Or remove it: scheduler reports remove {seen.id}")]
+        hint = f"{way_out_of(seen)}. Or remove it: scheduler reports remove {seen.id}"
+        return [Said("bad_schedule_row", text, hint)]
     rule = sentence(schedule.recurrence)
     head = Said("rule", f"{seen.name} of {seen.shop}: {rule[0].lower()}{rule[1:]}, {facts.zone_name}.")
     stops = list(_stops(facts, schedule))

@@ -4,6 +4,7 @@ import re
 
 from ...errors import CODES
 from ...model import Run
+from ...store import SeenSchedule
 
 #: By code; {id} is the schedule's, {shop} its shop's domain, {run} the run's.
 HINTS = {
@@ -61,6 +62,11 @@ HINTS = {
 NAMED = re.compile(r"scheduler [a-z-]+ [a-z]+|\b(?:shopify|email|folder|spool|daemon)\.[a-z_]+")
 
 assert CODES.keys() >= HINTS.keys()
+
+
+def way_out_of(seen: SeenSchedule) -> str:
+    """Return what to do about a schedule whose row cannot be used."""
+    return HINTS.get(seen.problem_code, HINTS["bad_schedule_row"]).format(id=seen.id, shop=seen.shop, run="")
 
 
 def hint_for(run: Run) -> str:
