@@ -34,6 +34,18 @@ class Server(smtplib.SMTP):
     #: Seconds for the next answers where they differ from the connection's timeout.
     patience: float | None = None
 
+    def connect(self, *args: Any, **options: Any) -> tuple[int, bytes]:
+        """
+        Connect, and let no small packet wait for the acknowledgement of the one before (RFC 9293, 3.7.4: Nagle).
+
+        A mail's final dot is one: it would lie here for the 40 ms by which a server delays its acknowledgements, and a
+        process that is lost meanwhile could not say whether its mail went out.
+        """
+        answer = super().connect(*args, **options)
+        if self.sock is not None:
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return answer
+
     def getreply(self) -> tuple[int, bytes]:
         """Read one answer, all its lines within the time; raise SMTPServerDisconnected."""
         if self.file is None:

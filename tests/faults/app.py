@@ -14,7 +14,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from .databases import Base, Sql
-from .world import World, wall
+from .post import wall
+from .world import World
 
 MINUTE = timedelta(minutes=1)
 #: Schedules of a shop whose moments are the app's own.

@@ -19,8 +19,9 @@ from .databases import Base, Sql, open_base, wait_until
 from .fleet import Node
 from .nemesis import FaultLog, Watcher
 from .oracle import Oracle
+from .post import wall
 from .workbench import build
-from .world import World, wall
+from .world import World
 
 #: A little before the change: New York's second 01:30 of 2026, and its missing 02:30 of 2027.
 NIGHTS = {
@@ -142,7 +143,7 @@ class _Place:
         said += [f"doubled: {key} {number}" for key, number in found.items() if number > 1]
         said += [f"unexpected: {key}" for key in found if key not in sure]
         said += [f"not final: {row}" for row in rows if row[2] in ("queued", "running")]
-        taken = self.world.post.taken.items()
+        taken = self.world.post.ask().keys.items()
         return said + [f"mail taken {number} times: {key}" for key, number in taken if number > 1]
 
 

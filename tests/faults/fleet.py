@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from .databases import wait_until
-from .world import OWNER, World, wall
+from .post import OWNER, wall
+from .world import World
 
 #: Seconds: short, so that a minute sees many leases end.
 LEASE = 2.0
@@ -62,7 +63,7 @@ class Node:
             "FOLDER__PATH": str(folder / "reports"),
             "FOLDER__NAME": "{shop}/{report}-{from}.{ext}",
             "SHOPIFY__BASE_URL": world.apis[number].base_url,
-            "EMAIL__PORT": str(world.doors[number].port),
+            "EMAIL__PORT": str(world.post.ports[number]),
         }
         self.environ = {
             "PATH": os.environ["PATH"],

@@ -14,8 +14,9 @@ from typing import Any
 from .databases import Base, Sql
 from .fleet import LEASE, Node
 from .held import as_rows, held_by, wait_for_peer
+from .post import MOODS, wall
 from .workbench import NAMES
-from .world import MOODS, World, wall
+from .world import World
 
 #: How often each fault of the daemons and the database is drawn.
 WEIGHTS = {

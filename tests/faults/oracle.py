@@ -78,6 +78,7 @@ class Oracle:
         self.runs = _read(sql, "scheduler_run", (*RUN, *RUN_MORE))
         self.attempts = _read(sql, "scheduler_attempt", ATTEMPT)
         self.deliveries = _read(sql, "scheduler_delivery", DELIVERY)
+        self.post = world.post.ask()
         self.by_id = {run["id"]: run for run in self.runs}
         self.verdict = Verdict()
         self.hard = [(row["begun"], row["until"]) for row in log.of(*HARD)]
@@ -164,7 +165,7 @@ class Oracle:
     # The mails ------------------------------------------------------------------------------------------------------
 
     def _mails(self) -> None:
-        taken, check = self.world.post.taken, self.verdict.check
+        taken, check = self.post.keys, self.verdict.check
         by_key = {row["key"]: row for row in self.deliveries}
         mails = [row for row in self.deliveries if row["channel"] == "email"]
         check("mails_once", (f"{key} taken {number} times" for key, number in taken.items() if number > 1))
@@ -178,7 +179,7 @@ class Oracle:
         check("file_is_there", (str(row) for row in missing))
         paths = Counter(json.loads(row["receipt"] or "{}").get("path", "-") for row in folders)
         check("a_file_each", (f"{path}: {number} deliveries" for path, number in paths.items() if number > 1))
-        check("same_bytes", (key for key, kinds in self.world.post.digests.items() if len(kinds) > 1))
+        check("same_bytes", (key for key, kinds in self.post.digests.items() if len(kinds) > 1))
         unknown = [row for row in mails if row["state"] == "unknown"]
         ambiguous = (*HARD, "smtp_drop_before", "smtp_drop_after", "smtp_slow", "smtp_tarpit")
         windows = [(row["begun"], row["until"]) for row in self.log.of(*ambiguous)]
@@ -186,7 +187,7 @@ class Oracle:
         never = sum(not taken[row["key"]] for row in unknown)
         by_loss = sum(str(row["error"]).startswith("The process was lost") for row in unknown)
         figures = {"deliveries": len(self.deliveries), "mails_taken": sum(taken.values()), "unknown": len(unknown)}
-        figures["notices_taken"] = self.world.post.notices
+        figures["notices_taken"] = self.post.notices
         figures["unknown_by_a_lost_process"] = by_loss
         self.verdict.figures |= {**figures, "unknown_and_not_taken": never}
         open_ = (row for row in self.deliveries if row["state"] in ("pending", "sending"))
@@ -227,17 +228,29 @@ class Oracle:
         found = {way: {"in_flight": 0, "unknown": 0} for way in (RANDOM, RANDOM_WELL, STEPS)}
         ill = [(row["begun"], row["until"]) for row in self.log.rows if row["kind"].startswith("smtp_")]
         kills = sorted(self.log.of("kill"), key=lambda row: -row["begun"])
+        windows: list[str] = []
         for kill in kills:
             ways = [found[STEPS if kill["point"] else RANDOM]]
             if not kill["point"] and not any(begun <= kill["begun"] <= until for begun, until in ill):
                 ways.append(found[RANDOM_WELL])
             runs = {item["run"] for item in kill["held"] if item["run"]}
             mine = [row for row in unknown if row["run_id"] in runs and row["updated_at"] >= kill["begun"]]
+            windows += [self._window(kill["begun"], row["key"]) for row in mine if not kill["point"]]
             for way in ways:
                 way["in_flight"] += sum(item["in_flight"] for item in kill["held"])
                 way["unknown"] += len(mine)
             unknown = [row for row in unknown if row not in mine]  # the last kill before it has done it
-        self.verdict.figures["at_kills"] = found
+        self.verdict.figures |= {"at_kills": found, "unknown_at_random_kills": dict(Counter(windows))}
+
+    def _window(self, killed: int, key: str) -> str:
+        """Return where a mail was when its daemon was killed at *killed*, as the mail server saw it."""
+        events = [(dot, answer) for dot, answer, _, sent in self.post.events if sent == key]
+        if not events:
+            return "never came"
+        dot, answer = events[-1]
+        if dot > killed or not answer:
+            return "on its way, or not answered for"
+        return f"answered {min((killed - answer) // 10 * 10, 1000)} ms before"
 
     def _times(self) -> None:
         """How long a killed daemon's run waited for a peer, and a stopped one's shop."""

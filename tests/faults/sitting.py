@@ -18,9 +18,10 @@ from .fleet import Node
 from .mutants import Mutant
 from .nemesis import FaultLog, Nemesis, Pulse, Watcher, Weather, covered, may_mount
 from .oracle import Oracle, Tell, Verdict
+from .post import wall
 from .walk import Step, Walk
 from .workbench import build
-from .world import World, wall
+from .world import World
 
 #: How big the database's file system is, as mount takes it: what it needs itself, and a gigabyte of PostgreSQL's log.
 SMALL = {"sqlite": "size=160m", "postgres": "size=1600m", "mariadb": "size=800m"}

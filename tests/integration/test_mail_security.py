@@ -23,6 +23,7 @@ from scheduler_daemon.channels import summary
 from scheduler_daemon.channels.address import for_the_wire, parse_address, read_sender
 from scheduler_daemon.channels.email import Options
 from scheduler_daemon.channels.message import build
+from scheduler_daemon.channels.smtp import connect, leave
 from scheduler_daemon.errors import CODES, DeliveryError, LeaseLost, UsageError
 from scheduler_daemon.model import Recipient
 from tests.posting import TO, Handler, MailServer, Talk, make_certificate, open_email, parcel
@@ -68,6 +69,19 @@ class Door:
         assert isinstance(data, LoginPassword)
         self.asked.append((data.login.decode(), data.password.decode()))
         return AuthResult(success=data.password.decode() == self.password)
+
+
+@needs_openssl
+@pytest.mark.parametrize("security", ["none", "starttls", "tls"])
+def test_no_small_packet_waits_for_an_acknowledgement(tmp_path: Path, security: str) -> None:
+    # Otherwise each final dot lies here for 40 ms, and a process killed meanwhile cannot say what became of its mail.
+    authority, context = make_certificate(tmp_path / "tls")
+    ways: dict[str, dict[str, Any]] = {"tls": {"tls": context}, "starttls": {"tls_context": context}, "none": {}}
+    with MailServer(Handler(), **ways[security]) as server:
+        connection = connect(open_email(server.port, security=security, ca_file=str(authority)).options)
+        assert connection.sock is not None
+        assert connection.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        leave(connection)
 
 
 @needs_openssl
