@@ -17,10 +17,10 @@ from pathlib import Path
 
 from . import totals
 from .clocks import nights
+from .disks import uncover
+from .evidence import Verdict
 from .hunting import hunt
 from .mutants import MUTANTS
-from .nemesis import uncover
-from .oracle import Verdict
 from .sitting import Order, order_of_steps, sit
 from .walk import freezes, kills
 from .workbench import NAMES

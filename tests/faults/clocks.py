@@ -16,10 +16,11 @@ from typing import Any
 
 from .app import OPEN, App, Planned, _moment, walk
 from .databases import Base, Sql, open_base, wait_until
+from .evidence import Evidence
 from .fleet import Node
-from .nemesis import FaultLog, Watcher
-from .oracle import Oracle
+from .oracle import judge
 from .post import wall
+from .watcher import FaultLog, Watcher
 from .workbench import build
 from .world import World
 
@@ -231,7 +232,7 @@ def apart(folder: Path, kind: str = "postgres") -> list[str]:
         watch.stopped.set()
         watch.join()
         log = FaultLog(folder / "faults.jsonl")
-        verdict = Oracle(sql, app, world, nodes, log, watch).judge(started, wall())
+        verdict = judge(Evidence(sql, app, world, nodes, log, watch), started, wall())
         print(f"two daemons: {verdict.figures['occurrences']} rows, wrong: {verdict.failed}", flush=True)
         return [f"{name}: {found}" for name, found in verdict.failed.items()]
 

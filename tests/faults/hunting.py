@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from .evidence import Tell
 from .mutants import MUTANTS, Mutant
-from .oracle import Tell
 from .sitting import Order, sit
 from .walk import Step
 

@@ -1,20 +1,19 @@
 """What goes wrong in a sitting: drawn from a seed, struck, healed, and written down with its window."""
 
-import json
 import random
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from .databases import Base, Sql
+from .disks import covered
 from .fleet import LEASE, Node
 from .held import as_rows, held_by, wait_for_peer
-from .post import MOODS, wall
+from .post import wall
+from .watcher import FaultLog
 from .workbench import NAMES
 from .world import World
 
@@ -36,33 +35,6 @@ WEIGHTS = {
     "database_full": 1,
 }
 COUNTED = ("kill", "kill_at", "freeze", "freeze_at")
-#: What the API may do to the next answers of a shop.
-API = (
-    *("slow", "dripping", "cut_off", "html", "empty", "reset", "lost", "429", "500", "503", "throttled"),
-    *("errors_list", "errors_string", "errors_object", "no_data", "redirect", "slow", "429", "502", "504"),
-)
-
-
-class FaultLog:
-    """Every fault with its window, as JSON lines; moments are milliseconds since 1970."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.rows: list[dict[str, Any]] = []
-        self._lock = threading.Lock()
-
-    def add(self, kind: str, begun: int, **facts: Any) -> dict[str, Any]:
-        """Write down one fault that is over now, or will be at *until*."""
-        row = {"kind": kind, "begun": begun, "until": facts.pop("until", wall()), **facts}
-        with self._lock:
-            self.rows.append(row)
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-        return row
-
-    def of(self, *kinds: str) -> list[dict[str, Any]]:
-        """Return the faults of these kinds."""
-        return [row for row in self.rows if row["kind"] in kinds]
 
 
 class Nemesis:
@@ -256,125 +228,3 @@ class Nemesis:
         if self.base.server is not None:
             self.base.server.revive()
         self.log.add("database_full", begun)
-
-
-class covered:  # noqa: N801 (a context manager)
-    """A tmpfs over a folder; taken away even where something has it open."""
-
-    def __init__(self, folder: Path, options: str) -> None:
-        self.folder, self.options = folder, options
-
-    def __enter__(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        words = ["mount", "-t", "tmpfs", "-o", self.options, "none", str(self.folder)]
-        subprocess.run(words, check=True, capture_output=True)
-
-    def __exit__(self, *_: object) -> None:
-        subprocess.run(["umount", "-l", str(self.folder)], check=True, capture_output=True)
-
-
-def uncover(folder: Path) -> None:
-    """Take away what a sitting that was killed left mounted below *folder*."""
-    mounted = [line.split()[1] for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines()]
-    for place in reversed(mounted):
-        if Path(place).is_relative_to(folder.resolve()):
-            subprocess.run(["umount", "-l", place], check=False, capture_output=True)
-
-
-def may_mount(folder: Path) -> bool:
-    """Whether this machine lets us lay file systems over folders."""
-    try:
-        with covered(folder / "probe", "size=64k"):
-            return True
-    except (OSError, subprocess.CalledProcessError):
-        return False
-
-
-class Weather(threading.Thread):
-    """Bad days of the API and of the mail server, beside everything else."""
-
-    def __init__(self, world: World, log: FaultLog, seed: int, every: float = 1.0) -> None:
-        super().__init__(name="weather", daemon=True)
-        self.world, self.log, self.every = world, log, every
-        self.random = random.Random(seed)
-        self.stopped = threading.Event()
-
-    def run(self) -> None:
-        """Let it rain until told to stop; then all is well again."""
-        while not self.stopped.wait(self.random.expovariate(1 / self.every)):
-            if self.random.random() < 0.7:
-                self._api()
-            else:
-                self._mail()
-        self.world.post.mood = ""
-        for shop in self.world.shops.values():
-            with shop.lock:
-                shop.bad_days.clear()
-
-    def _api(self) -> None:
-        shop = self.random.choice(list(self.world.shops.values()))
-        faults = [
-            {"fault": self.random.choice(API), "seconds": round(self.random.uniform(0.3, 4.0), 1)}
-            for _ in range(self.random.randrange(1, 4))
-        ]
-        shop.script(faults)
-        self.log.add("api", wall(), shop=shop.domain, faults=[item["fault"] for item in faults])
-
-    def _mail(self) -> None:
-        begun = wall()
-        mood = self.random.choice(list(MOODS))
-        self.world.post.mood = mood
-        # A tarpit must outlast the patience of whoever waits in it.
-        self.stopped.wait(self.random.uniform(3.0, 6.0) if mood == "tarpit" else self.random.uniform(0.3, 1.5))
-        self.world.post.mood = ""
-        self.log.add(f"smtp_{mood}", begun)
-
-
-class Pulse(threading.Thread):
-    """Notes when the machine did not let us run: then a daemon may lose its leases by no fault of anybody's."""
-
-    #: Seconds by which a sleep may be late.
-    LATE = 0.7
-
-    def __init__(self, log: FaultLog) -> None:
-        super().__init__(name="pulse", daemon=True)
-        self.log = log
-        self.stopped = threading.Event()
-
-    def run(self) -> None:
-        """Sleep and look at the clock until told to stop."""
-        while not self.stopped.is_set():
-            begun, before = wall(), time.monotonic()
-            time.sleep(0.1)
-            if (late := time.monotonic() - before - 0.1) > self.LATE:
-                self.log.add("starved", begun, seconds=round(late, 1))
-
-
-class Watcher(threading.Thread):
-    """Looks at the shops' leases ten times a second and keeps each change, with the database's own moment."""
-
-    def __init__(self, base: Base, nodes: Sequence[Node]) -> None:
-        super().__init__(name="watcher", daemon=True)
-        self.sql, self.nodes = Sql(base), nodes
-        self.stopped = threading.Event()
-        #: By shop: (moment, fence, holder, next_work_at, moment of the look before) at each change, in order.
-        self.changes: dict[str, list[tuple[int, int, str, int, int]]] = {}
-        #: (moment, KiB, descriptors, threads) of the daemon that is never killed.
-        self.usage: list[tuple[int, int, int, int]] = []
-
-    def run(self) -> None:
-        """Look until told to stop."""
-        looks = before = 0
-        while not self.stopped.wait(0.1):
-            with suppress(Exception):
-                rows, _ = self.sql.once("SELECT shop, fence, holder, next_work_at, {now} FROM {s}scheduler_shop")
-                for shop, fence, holder, work, at in rows:
-                    known = self.changes.setdefault(shop, [])
-                    if not known or known[-1][1:3] != (fence, holder or ""):
-                        known.append((int(at), int(fence), holder or "", int(work), before))
-                before = int(rows[0][4]) if rows else before
-            looks += 1
-            if looks % 20 == 0:
-                with suppress(Exception):
-                    self.usage.append((wall(), *self.nodes[0].usage()))
-        self.sql.close()

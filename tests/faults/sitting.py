@@ -14,12 +14,16 @@ from typing import Any
 
 from .app import OPEN, App, wait_for_cursors
 from .databases import Base, Sql, open_base, wait_until
+from .disks import covered, may_mount
+from .evidence import Evidence, Tell, Verdict
 from .fleet import Node
 from .mutants import Mutant
-from .nemesis import FaultLog, Nemesis, Pulse, Watcher, Weather, covered, may_mount
-from .oracle import Oracle, Tell, Verdict
+from .nemesis import Nemesis
+from .oracle import judge
 from .post import wall
 from .walk import Step, Walk
+from .watcher import FaultLog, Pulse, Watcher
+from .weather import Weather
 from .workbench import build
 from .world import World
 
@@ -189,8 +193,7 @@ class _Sitting:
         self._stop(self.watch)
         self._stop(self.pulse)
         sides = (self.sql, self.app, self.world, self.nodes, self.log, self.watch)
-        oracle = Oracle(*sides, patience=self.order.patience)
-        verdict = oracle.judge(started, ended)
+        verdict = judge(Evidence(*sides, patience=self.order.patience), started, ended)
         verdict.check("settled", [] if settled < self.order.settle else [f"after {settled:.0f} s"])
         if self.order.calm:
             verdict.check("calm_after_the_storm", calm)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from . import totals
-from .oracle import RANDOM, STEPS, Verdict
+from .evidence import Verdict
+from .figures import RANDOM, STEPS
 
 
 def sitting(out: Path, *, recovered: float = 1.9, unknown: int = 0, doubled: int = 0) -> None:

@@ -12,7 +12,7 @@ from tests.servers import find_initdb, find_mariadb
 
 from .app import walk
 from .clocks import NIGHTS
-from .oracle import Verdict
+from .evidence import Verdict
 from .sitting import order_of_steps, sit
 from .walk import kills
 from .workbench import NAMES, Change, build

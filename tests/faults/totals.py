@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from .evidence import Verdict
+from .figures import RANDOM, RANDOM_WELL, STEPS
 from .fleet import LEASE
-from .oracle import RANDOM, RANDOM_WELL, STEPS, Verdict
 
 NAME = "sittings.jsonl"
 #: Checks that a row lost, doubled or accepted wrongly would fail, as the report names them.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from .databases import Base, Sql
 from .fleet import LEASE, Node
 from .held import as_rows, held_by, wait_for_peer
-from .nemesis import FaultLog
+from .watcher import FaultLog
 from .workbench import NAMES
 from .world import World
 
