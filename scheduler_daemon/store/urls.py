@@ -117,25 +117,51 @@ def _escaped(netloc: str) -> str:
     return f"{user}{':' if colon else ''}{password}{at}{where}"
 
 
+def _of_first_host(url: str) -> tuple[str, str]:
+    """
+    Return *url* with its first host alone, and all its hosts; empty where there is one.
+
+    Several stand where one server follows another (libpq, 32.1.1.3); who reads a URL's host knows one only.
+    """
+    head, slashes, rest = url.partition("://")
+    netloc, _, _ = rest.partition("/")
+    who, at, where = netloc.rpartition("@")
+    if "," not in where:
+        return url, ""
+    return f"{head}{slashes}{who}{at}{where.split(',')[0]}{rest.removeprefix(netloc)}", where
+
+
+def _check_hosts(hosts: str) -> None:
+    for host in hosts.split(",") if hosts else ():
+        if not _split(f"postgresql://{host}/name").hostname:
+            message = f"The database URL names several hosts, {hosts}, and one of them is empty."
+            raise UsageError(message, hint="Write postgresql://user:password@one:5432,two:5432/name.")
+
+
 def _read_postgres_url(url: str) -> Target:
-    parts = _split(url)
+    one, hosts = _of_first_host(url)
+    parts = _split(one)
+    _check_hosts(hosts)
     if not parts.path.strip("/"):
         hint = f"Write postgresql://user@host:5432/name. {ESCAPES}"
         raise UsageError("The PostgreSQL URL names no database.", hint=hint)
     query = dict(parse_qsl(parts.query))
     kept = {key: value for key, value in query.items() if key not in PRISMA_ONLY}
     kept.setdefault("connect_timeout", "5")
+    if hosts or "," in kept.get("host", ""):  # a standby takes no writes; after a switch the other one is found
+        kept.setdefault("target_session_attrs", "read-write")
     options = "&".join(f"{key}={quote(value, safe='')}" for key, value in kept.items())
-    conninfo = f"postgresql://{_escaped(parts.netloc)}{parts.path}?{options}"
     user = f"{parts.username}@" if parts.username else ""
     host = parts.hostname or kept.get("host", "")
     port = f":{parts.port}" if parts.port else ""
+    who, at, _ = _escaped(parts.netloc).rpartition("@")
+    conninfo = f"postgresql://{who}{at}{hosts or parts.netloc.rpartition('@')[2]}{parts.path}?{options}"
     return Target(
         "postgres",
         conninfo=conninfo,
         app_schema=query.get("schema", "public"),
         pgbouncer=query.get("pgbouncer", "").lower() == "true",
-        shown=f"postgresql://{user}{host}{port}{parts.path}",
+        shown=f"postgresql://{user}{hosts or f'{host}{port}'}{parts.path}",
     )
 
 

@@ -1,8 +1,10 @@
 """Beside the app: its tables in its own forms on SQLite, both of Prisma's moment styles, and a first contact."""
 
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
@@ -15,6 +17,7 @@ from scheduler_daemon.store.moments import Style, decode, encode
 from scheduler_daemon.when import timetable
 from tests.conftest import open_test_store
 from tests.making import now
+from tests.posting import free_port
 
 APP = """
 CREATE TABLE "Session" ("id" TEXT NOT NULL PRIMARY KEY, "shop" TEXT NOT NULL, "state" TEXT NOT NULL,
@@ -220,6 +223,35 @@ def test_what_was_escaped_stays_so() -> None:
     target = read_url("postgresql://m%40e:p%2Fs%25%C3%A9@[::1]:5433/shop")
     made = conninfo_to_dict(target.conninfo)
     assert (made["user"], made["password"], made["host"], made["port"]) == ("m@e", "p/s%é", "::1", "5433")
+
+
+def with_hosts(url: str, second: bool) -> str:
+    """Return *url* with a host that does not answer before its own, or behind it; some servers have a socket only."""
+    parts = urlsplit(url)
+    who, at, where = parts.netloc.rpartition("@")
+    if where:
+        dead = f"127.0.0.1:{free_port()}"
+        hosts = f"{where},{dead}" if second else f"{dead},{where}"
+        return parts._replace(netloc=f"{who}{at}{hosts}").geturl()
+    folder = dict(parse_qsl(parts.query))["host"]
+    hosts = f"{folder},/nowhere" if second else f"/nowhere,{folder}"
+    return parts._replace(query=urlencode(dict(parse_qsl(parts.query)) | {"host": hosts})).geturl()
+
+
+@pytest.mark.parametrize("second", [True, False])
+def test_of_several_hosts_the_one_that_takes_writes_is_used(postgres_database: str, second: bool) -> None:
+    url = with_hosts(postgres_database, second)
+    with closing(open_test_store(url)) as store:
+        assert [tuple(row) for row in store.engine.read("SELECT 1")] == [(1,)]
+    assert conninfo_to_dict(read_url(url).conninfo)["target_session_attrs"] == "read-write"
+    assert conninfo_to_dict(read_url("postgresql://me:x@one:5432,two/shop").conninfo)["host"] == "one,two"
+
+
+@pytest.mark.parametrize("hosts", ["one,", "one:99999,two", "one,two:x"])
+def test_a_host_of_several_that_is_none_is_refused_without_the_password(hosts: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read_url(f"postgresql://me:secret@{hosts}/shop")
+    assert "secret" not in f"{caught.value.message} {caught.value.hint}"
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
