@@ -14,6 +14,8 @@ PASSING = ("08", "53", "57", "40", "55")
 #: ENOSPC, as MySQL names it: "Got error 28 from storage engine", "(Errcode: 28 ...", "(errno: 28 ...".
 NO_SPACE = re.compile(r"\b(?:error|err(?:no|code):) 28\b", re.IGNORECASE)
 
+#: A deadlock, which only another program can bring about: ours all lock in one order (`leases.lock_shops`).
+DEADLOCK = "In {} this program and another one waited for each other's rows; ours was told to try again."
 LOCKED_HINT = "Another program is writing to it; wait, or find it with: fuser -v FILE."
 SERVER_HINT = "Check that the server runs and that the URL names the right host, port, user and database."
 
@@ -90,6 +92,8 @@ def _from_postgres(error: BaseException, shown: str) -> StoreError:
         return StoreError(message, code="database_readonly", hint=SERVER_HINT, retryable=True)
     if state == "53100":
         return StoreError(f"The disk of the database {shown} is full.", code="disk_full", retryable=True)
+    if state == "40P01":
+        return StoreError(DEADLOCK.format(shown), code="database_locked", retryable=True)
     if state == "55P03":
         return StoreError(f"A row of {shown} stays locked by another program.", code="database_locked", retryable=True)
     if state in ("42P01", "42703", "3F000"):
@@ -106,7 +110,7 @@ def _from_postgres(error: BaseException, shown: str) -> StoreError:
 
 #: What MySQL's numbers mean to us (MySQL docs: server error reference; 2xxx are the client's own).
 MYSQL_REFUSED = (1044, 1045, 1049, 1698)
-MYSQL_LOCKED = (1205, 1213)
+MYSQL_LOCKED = (1205,)
 MYSQL_FULL = (1021, 1114, 3675)
 #: A file of the server cannot be written, or its storage engine failed; the text has the system's number.
 MYSQL_STORAGE = (3, 1026, 1030)
@@ -119,6 +123,8 @@ def _from_mysql(error: BaseException, shown: str) -> StoreError:
     text = str(error.args[1]) if len(error.args) > 1 else first_line(error)
     if number in MYSQL_REFUSED:
         return StoreError(f"The database {shown} refused us: {text}.", hint=SERVER_HINT, retryable=True)
+    if number == 1213:
+        return StoreError(DEADLOCK.format(shown), code="database_locked", retryable=True)
     if number in MYSQL_LOCKED:
         return StoreError(f"A row of {shown} stays locked by another program.", code="database_locked", retryable=True)
     if number in MYSQL_FULL or (number in MYSQL_STORAGE and NO_SPACE.search(text)):

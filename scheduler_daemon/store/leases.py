@@ -5,7 +5,7 @@ The statements are those of notes on schedulers, E.4 and E.5. A lease is not a s
 `lease_until` in the past may claim. Each claim raises the fence, and each later write names it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -63,6 +63,20 @@ SELECT next_work_at FROM {{ours}}scheduler_shop
 WHERE next_work_at < {NEVER} AND paused_at IS NULL AND lease_until <= {{now}} ORDER BY next_work_at LIMIT 1"""
 
 
+def lock_shops(engine: Engine, shops: Collection[str]) -> None:
+    """
+    Lock the rows of *shops* until the open transaction ends; a shop without a row has none to lock.
+
+    Whoever writes to several shops, or to a shop's schedules and runs as well, locks the shops first, and all in one
+    order: else two daemons wait for each other until the server ends one of them (PostgreSQL: after a second). The
+    order is the database's own, which sorts other than Python does. SQLite has one writer anyway.
+    """
+    if shops and not engine.is_sqlite:
+        marks = ", ".join("?" * len(shops))
+        sql = f"SELECT shop FROM {{ours}}scheduler_shop WHERE shop IN ({marks}) ORDER BY shop FOR UPDATE"
+        engine.write(sql, sorted(shops))
+
+
 class Leases:
     """Claims, beats and releases of shops for one holder."""
 
@@ -113,9 +127,10 @@ class Leases:
 
     def beat(self, leases: Iterable[Lease]) -> tuple[float, list[Lease]]:
         """Extend *leases*; return until when they are valid (monotonic) and those that were lost."""
-        sent = monotonic()
+        sent, ours = monotonic(), list(leases)
         with self.engine.transaction():
-            lost = [lease for lease in leases if not self._extend(lease)]
+            lock_shops(self.engine, [lease.shop for lease in ours])
+            lost = [lease for lease in ours if not self._extend(lease)]
         return sent + self.length * SAFE, lost
 
     def _extend(self, lease: Lease) -> bool:

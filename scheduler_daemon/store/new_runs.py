@@ -71,7 +71,7 @@ def wake_shops(engine: Engine, shops: Mapping[str, int]) -> None:
     sql = f"""
     INSERT INTO {{ours}}scheduler_shop (shop, next_work_at) VALUES {rows} ON CONFLICT (shop) DO UPDATE
     SET next_work_at = {engine.dialect.least}(scheduler_shop.next_work_at, excluded.next_work_at)"""
-    # In order, so that two daemons that queue at the same moment cannot lock each other out.
+    # In order, so that two daemons that make the rows of new shops cannot lock each other out.
     engine.write(sql, [value for pair in sorted(shops.items()) for value in pair])
 
 

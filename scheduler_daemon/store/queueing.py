@@ -1,7 +1,7 @@
 """
 What is due is queued, by moving its cursor where that is still what we saw.
 
-A batch of schedules is one short transaction of four statements. Whoever else writes `nextRunAt` wins: his row does not
+A batch of schedules is one short transaction of five statements. Whoever else writes `nextRunAt` wins: his row does not
 match, and nothing of its plan is written. The ledger's unique key refuses an occurrence that is there already.
 """
 
@@ -15,6 +15,7 @@ from ..lib.ids import new_ulid
 from ..model import Occurrence, Plan, Recurrence, Schedule, Trigger
 from ..when.timetable import occurrences
 from .engine import Engine
+from .leases import lock_shops
 from .moments import Style, encode, style_of
 from .new_runs import BATCH, add_planned, insert_runs, run_values, wake_shops
 from .rows import asked_to_json
@@ -71,6 +72,7 @@ class Queueing:
         queued = 0
         for batch in _batches(plans):
             with self.engine.transaction():
+                lock_shops(self.engine, {seen.shop for seen, _ in batch})
                 moved = self._move(batch)
                 kept = [plan for seen, plan in batch if seen.id in moved]
                 queued += add_planned(self.engine, kept, to_ms(now))

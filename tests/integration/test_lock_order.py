@@ -1,0 +1,120 @@
+"""Every transaction locks the shops before all else, and all of them in one order: so nobody waits in a circle."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from scheduler_daemon.errors import StoreError
+from scheduler_daemon.lib.clock import to_ms
+from scheduler_daemon.model import Lease
+from scheduler_daemon.store import Store
+from scheduler_daemon.when import timetable
+from tests.conftest import open_test_store
+from tests.making import make_schedule, now
+
+FIRST, SECOND = "a-first.myshopify.com", "b-second.myshopify.com"
+#: How many transactions of this database wait for a lock.
+WAITING = {
+    "postgres": "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+    "mysql": "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'",
+}
+NOWAIT = {
+    "shop": "SELECT 1 FROM {ours}scheduler_shop WHERE shop = ? FOR UPDATE NOWAIT",
+    "run": "SELECT 1 FROM {ours}scheduler_run WHERE id = ? FOR UPDATE NOWAIT",
+    "schedule": 'SELECT 1 FROM {app}"ReportSchedule" WHERE "id" = ? FOR UPDATE NOWAIT',
+}
+
+
+@pytest.fixture(params=["postgres", "mariadb"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of an empty database of each kind that locks rows."""
+    return str(request.getfixturevalue(f"{request.param}_database"))
+
+
+@contextmanager
+def blocked(url: str, store: Store, shop: str, do: Callable[[], object]) -> Iterator[None]:
+    """Do something in a thread while another program holds a shop's row; yield once it waits. It must then end well."""
+    failed: list[Exception] = []
+
+    def work() -> None:
+        try:
+            do()
+        except Exception as error:
+            failed.append(error)
+        finally:
+            store.engine.close_thread()
+
+    thread = threading.Thread(target=work)
+    with open_test_store(url) as other, other.engine.transaction():
+        other.engine.write("SELECT 1 FROM {ours}scheduler_shop WHERE shop = ? FOR UPDATE", (shop,))
+        thread.start()
+        until = time.monotonic() + 4  # the lock is waited for no longer than five
+        with open_test_store(url) as look:
+            while not look.engine.read(WAITING[look.engine.kind])[0][0]:
+                assert thread.is_alive(), failed
+                assert time.monotonic() < until, "it waits for nothing"
+                time.sleep(0.02)
+        yield
+    thread.join(30)
+    assert failed == []
+
+
+def is_free(url: str, what: str, name: str) -> bool:
+    """Whether a row can be locked at once."""
+    with open_test_store(url) as look:
+        try:
+            with look.engine.transaction():
+                look.engine.write(NOWAIT[what], (name,))
+        except StoreError as error:
+            if error.code != "database_locked":
+                raise
+            return False
+    return True
+
+
+def queue_due(store: Store) -> int:
+    """Queue what is due."""
+    moment = now()
+    plans = [(seen, timetable.plan(seen.schedule, moment)) for seen in store.cursors.due(moment) if seen.schedule]
+    return store.queueing.queue(plans, moment)
+
+
+def test_a_beat_that_waits_for_a_shop_holds_none_behind_it(store: Store, database_url: str) -> None:
+    for shop in (FIRST, SECOND):
+        make_schedule(store, shop=shop)
+    queue_due(store)
+    leases = sorted(store.leases.claim(8), key=lambda lease: lease.shop, reverse=True)
+    lost: list[Lease] = []
+    with blocked(database_url, store, FIRST, lambda: lost.extend(store.leases.beat(leases)[1])):
+        assert is_free(database_url, "shop", SECOND)
+        assert not is_free(database_url, "shop", FIRST)
+    assert (len(leases), lost) == (2, [])
+
+
+def test_what_comes_due_locks_its_shop_before_its_cursor(store: Store, database_url: str) -> None:
+    made = make_schedule(store, shop=FIRST)
+    queue_due(store)  # the shop has its row
+    seen = store.schedules.find(made.id).schedule
+    assert seen is not None
+    store.schedules.edit(replace(seen, next_due_at=now() - timedelta(seconds=1)), now())
+    queued: list[int] = []
+    with blocked(database_url, store, FIRST, lambda: queued.append(queue_due(store))):
+        assert is_free(database_url, "schedule", made.id)
+    assert queued == [1]
+
+
+def test_a_mending_of_waits_locks_the_shop_before_its_run(store: Store, database_url: str) -> None:
+    make_schedule(store, shop=FIRST)
+    queue_due(store)
+    far = to_ms(now() + timedelta(days=2))
+    store.engine.write("UPDATE {ours}scheduler_run SET not_before = ?, attempt = 1", (far,))
+    (run,) = store.history.latest()
+    mended: list[int] = []
+    with blocked(database_url, store, FIRST, lambda: mended.append(store.mending.shorten_waits(timedelta(hours=1)))):
+        assert is_free(database_url, "run", run.id)
+    assert mended == [1]
