@@ -102,7 +102,8 @@ class Base:
     @contextmanager
     def _tables_locked(self) -> Iterator[None]:
         ours = "scheduler." if self.kind == "postgres" else ""
-        tables = ("ReportSchedule", f"{ours}scheduler_run", f"{ours}scheduler_shop")
+        # The shops first, as the daemons do: else this would be a deadlock of the harness's making.
+        tables = (f"{ours}scheduler_shop", "ReportSchedule", f"{ours}scheduler_run")
         connection = self.connect()
         try:
             cursor = connection.cursor()

@@ -167,6 +167,8 @@ class _Oracle:
             f"row: {run['error_code']} {run['error']}" for run in self.seen.runs if run["error_code"] == "internal"
         )
         self.seen.verdict.check("no_defect_logged", (f"{number} x {text}" for text, number in found.most_common()))
+        deadlocks = self.seen.watch.deadlocks
+        self.seen.verdict.check("no_deadlocks", [f"{deadlocks} ended by the server"] if deadlocks else [])
         hung = (str(row) for row in self.seen.log.of("term") if row["code"] != 0)
         self.seen.verdict.check("stops_cleanly", hung)
 

@@ -12,6 +12,12 @@ from .databases import Base, Sql
 from .fleet import Node
 from .post import wall
 
+#: How many deadlocks the server has ended since it runs.
+DEADLOCKS = {
+    "postgres": "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()",
+    "mariadb": "SHOW GLOBAL STATUS LIKE 'Innodb_deadlocks'",
+}
+
 
 class FaultLog:
     """Every fault with its window, as JSON lines; moments are milliseconds since 1970."""
@@ -62,7 +68,11 @@ class Watcher(threading.Thread):
         super().__init__(name="watcher", daemon=True)
         self.sql, self.nodes = Sql(base), nodes
         self.stopped = threading.Event()
-        #: By shop: (moment, fence, holder, next_work_at, moment of the look before) at each change, in order.
+        self._counted = 0
+        #: Deadlocks that the server has ended, as far as it was asked before each of its own ends.
+        self.deadlocks = 0
+        #: By shop: (moment, fence, holder, next_work_at, moment of the look before) at each change, in order. What was
+        #: seen was so at that moment at the latest: it is asked for once the rows are read.
         self.changes: dict[str, list[tuple[int, int, str, int, int]]] = {}
         #: (moment, KiB, descriptors, threads) of the daemon that is never killed.
         self.usage: list[tuple[int, int, int, int]] = []
@@ -74,15 +84,26 @@ class Watcher(threading.Thread):
         looks = before = 0
         while not self.stopped.wait(0.1):
             with suppress(Exception):
-                rows, _ = self.sql.once("SELECT shop, fence, holder, next_work_at, {now} FROM {s}scheduler_shop")
-                for shop, fence, holder, work, at in rows:
+                rows, _ = self.sql.once("SELECT shop, fence, holder, next_work_at FROM {s}scheduler_shop")
+                at = int(self.sql.once("SELECT {now}")[0][0][0])
+                for shop, fence, holder, work in rows:
                     known = self.changes.setdefault(shop, [])
                     if not known or known[-1][1:3] != (fence, holder or ""):
-                        known.append((int(at), int(fence), holder or "", int(work), before))
-                before = int(rows[0][4]) if rows else before
+                        known.append((at, int(fence), holder or "", int(work), before))
+                before = at
             looks += 1
+            if looks % 10 == 0:
+                with suppress(Exception):
+                    self._ask_for_deadlocks()
             if looks % 20 == 0:
                 with suppress(Exception):
                     self.usage.append((wall(), *self.nodes[0].usage()))
                     self.open_files = self.nodes[0].open_files()
         self.sql.close()
+
+    def _ask_for_deadlocks(self) -> None:
+        if self.sql.base.kind in DEADLOCKS:
+            rows, _ = self.sql.once(DEADLOCKS[self.sql.base.kind])
+            count = int(rows[0][-1]) if rows else 0
+            self.deadlocks += count - self._counted if count >= self._counted else count
+            self._counted = count
