@@ -10,6 +10,7 @@ from ..model import Delivery, Lease, Occurrence, Recipient, Run, RunStatus, Sche
 from .corridor import ADD_DELIVERY, Corridor
 from .engine import Engine
 from .faults import translate
+from .leases import lock_shops
 from .new_runs import insert_runs, run_values, wake_shops
 from .rows import asked_to_json
 
@@ -57,7 +58,7 @@ class ByHand:
         made: list[Delivery] = []
         with self.engine.transaction(), translate(self.engine.target.shown):
             execute = self.engine.execute()
-            execute(self._lease_text, (run.shop,)).fetchall()  # first the shop, then its runs: as everybody locks them
+            lock_shops(self.engine, [run.shop])
             if self.engine.count(AGAIN, (run.id,)) != 1:
                 return []
             for to in recipients:
@@ -79,6 +80,7 @@ class ByHand:
         begins = f"rerun:{run.id}:"
         mine = (table.schedule_id == run.schedule_id) & (table.trigger == Trigger.MANUAL.value)
         with self.engine.transaction():
+            lock_shops(self.engine, [run.shop])
             known = table.select(table.occurrence_key).where(mine, table.occurrence_key.startswith(begins))
             numbers = [int(row[0].removeprefix(begins)) for row in self.engine.fetch(known.limit(MOST_RERUNS))]
             key = f"{begins}{max(numbers, default=0) + 1}"
@@ -103,6 +105,7 @@ class ByHand:
         # They are due since long, and wait since now: no other shop stands behind one that waits for months.
         waiting = [replace(item, not_before=now) for item in occurrences]
         with self.engine.transaction():
+            lock_shops(self.engine, [schedule.shop])
             rows = [run_values(last, item, at, Trigger.BACKFILL) for item in waiting]
             insert_runs(self.engine, [value for row in rows for value in row])
             wake_shops(self.engine, {schedule.shop: at})

@@ -83,6 +83,7 @@ class Queueing:
         """Queue a run of *schedule* for now, trigger `manual`, key *name*; one of that name is not made twice."""
         at = to_ms(now)
         with self.engine.transaction():
+            lock_shops(self.engine, [schedule.shop])
             insert_runs(self.engine, run_values(schedule, Occurrence(name, now), at, Trigger.MANUAL))
             wake_shops(self.engine, {schedule.shop: at})
 
