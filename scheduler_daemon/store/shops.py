@@ -9,7 +9,7 @@ from ..lib.clock import to_ms
 from ..logs import say
 from ..model import RunStatus, Shop
 from .engine import Engine
-from .leases import NEVER
+from .leases import NEVER, lock_shops
 from .troubles import Troubles
 from .values import Values
 
@@ -67,7 +67,13 @@ class Shops:
             self.engine.change(row.update(known).where(row.shop == shop.domain))
 
     def _make(self, domain: str) -> None:
-        """Make the shop's row where there is none, without work and without a lease."""
+        """
+        Make the shop's row where there is none, without work and without a lease, and lock it.
+
+        Locked first: MySQL's insert of a row that is there takes a shared lock, and two that hold one wait for each
+        other as soon as they change the row.
+        """
+        lock_shops(self.engine, [domain])
         blank = {"fence": 0, "beat": 0, "lease_until": 0, "next_work_at": NEVER}
         self.engine.change(self.shop.insert(shop=domain, **blank).on_conflict_ignore())
 

@@ -315,9 +315,10 @@ class _Sitting:
         files = [
             path for path in place.rglob("*.part") if path.name not in given_up and path.parent.name != ".delivered"
         ]
+        # What a killed daemon was writing, or lies below a file system that came over it, the next start takes away.
+        covered_over = bool(self.log.of("state_full", "state_readonly"))
         for node in self.nodes:
-            # What a killed daemon was writing, the next start with its state file takes away.
-            files += [] if node.killed else node.state_folder.glob(".state.json-*")
+            files += [] if node.killed or covered_over else node.state_folder.glob(".state.json-*")
         found = [str(path.relative_to(place)) for path in files]
         found += [
             f"lease: {row}" for row in self.sql.ask("SELECT shop, holder FROM {s}scheduler_shop WHERE holder <> ''")
