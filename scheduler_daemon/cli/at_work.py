@@ -80,7 +80,6 @@ def at_work(context: Context) -> Iterator[Bench]:
         with stoppable(app):
             yield Bench(app, wake)
             tell_owners(app)
-        app.close()
 
 
 def require_open(app: App, shop: str) -> None:

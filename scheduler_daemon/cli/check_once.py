@@ -110,8 +110,6 @@ def _check(app: App, wake: threading.Event, only: Only, as_json: bool, seconds: 
         click.echo(f"{paused(pause)} Nothing was started. Next: scheduler resume")
     if found.behind and not as_json:
         click.echo(f"{plural(found.behind, 'report')} missed more than one check takes in; the next check goes on.")
-    if left is None:
-        app.close()
     return code
 
 
@@ -153,16 +151,20 @@ def give_back(app: App) -> None:
 
 @contextmanager
 def stoppable(app: App) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end a command: its reports go back to the queue, and the attempts do not count."""
+    """
+    Let go of the threads and connections of *app* behind a command, however that ends.
+
+    Ctrl-C and SIGTERM end it: its reports go back to the queue, and the attempts do not count.
+    """
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield
     except KeyboardInterrupt:
         click.echo("Stopping: reports in work go back to the queue.", err=True)
         give_back(app)
-        app.close()
         raise
     finally:
+        app.close()
         signal.signal(signal.SIGTERM, before)
 
 

@@ -16,7 +16,7 @@ from .dialect import dialect
 from .faults import LOCKED_HINT, translate
 from .files import OpenedFile, own_or_new
 from .group import Execute, GroupCommit, Job, Steps
-from .opening import OPENERS, prepare_connection
+from .opening import OPENERS, ClosesWithThread, prepare_connection
 from .urls import Target
 
 Rows = list[tuple[Any, ...]]
@@ -228,6 +228,7 @@ class Engine:
             self.require_file()  # else SQLite would open another one, or make an empty one
             with translate(self.target.shown):
                 database.connect(reuse_if_open=True)
+                self._local.closes = ClosesWithThread(database.connection())
                 prepare_connection(self.target, database.connection())
                 self._local.patience = None
             if self._file is None and self.target.path is not None and self.target.path.exists():
@@ -268,6 +269,7 @@ class Engine:
             self.database.close()
         except Exception:  # a broken connection may refuse to be closed; it is forgotten either way
             self.database._state.reset()
+        self._local.closes = None
 
     def wait_for_locks(self, seconds: float) -> None:
         """From now on every thread waits at most *seconds* for another process's lock (a drain keeps its bound)."""

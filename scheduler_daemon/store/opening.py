@@ -1,5 +1,6 @@
 """How each kind of database is opened: what its driver is told, and why. Nothing connects yet."""
 
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -75,6 +76,17 @@ def _any_moment() -> Any:
                 return bytes(data).decode()
 
     return Loader
+
+
+class ClosesWithThread:
+    """Kept among a thread's own values: these go when the thread ends, and the connection that it opened is closed."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def __del__(self) -> None:
+        with suppress(Exception):  # closed before, or broken: gone either way
+            self._connection.close()
 
 
 OPENERS = {"sqlite": open_sqlite, "postgres": open_postgres, "mysql": open_mysql}

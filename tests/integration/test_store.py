@@ -1,11 +1,13 @@
 """The store on SQLite and on PostgreSQL: the same promises on both."""
 
 import sqlite3
+import threading
 import time
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -389,3 +391,19 @@ def test_pauses_are_remembered_by_the_database(store: Store) -> None:
     assert store.pauses.end(moment + timedelta(hours=2)) == longer
     assert store.pauses.end(moment + timedelta(hours=2)) is None
     assert store.pauses.all()[0].until == moment + timedelta(hours=2)
+
+
+def test_a_thread_that_ends_closes_its_connection(store: Store) -> None:
+    """psycopg warns of one that is left open; each warning fails the tests."""
+    opened: list[Any] = []
+
+    def ask() -> None:
+        store.leases.next_work_at()
+        opened.append(store.engine.database.connection())
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    with pytest.raises(Exception, match=r"(?i)close|^\(0, ''\)"):
+        opened[0].cursor().execute("SELECT 1")
+    assert store.leases.next_work_at() is None
