@@ -80,12 +80,23 @@ def mariadb_database(mariadb_url: str) -> Iterator[str]:
         yield url
 
 
+def url_of(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the URL of an empty database of *kind*."""
+    if kind == "sqlite":
+        return f"sqlite://{tmp_path / 'scheduler.db'}"
+    return str(request.getfixturevalue(f"{kind}_database"))
+
+
 @pytest.fixture(params=["sqlite", "postgres", "mariadb"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database, of each kind in turn."""
-    if request.param == "sqlite":
-        return f"sqlite://{tmp_path / 'scheduler.db'}"
-    return str(request.getfixturevalue(f"{request.param}_database"))
+    return url_of(request.param, request, tmp_path)
+
+
+@pytest.fixture
+def desk_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database: SQLite, but where a test asks for each kind in turn."""
+    return url_of(getattr(request, "param", "sqlite"), request, tmp_path)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any
 from scheduler_daemon.lib.secret import Secret
 from scheduler_daemon.model import Recipient, Recurrence, Report, RuleKind, Schedule, StoredSession
 from scheduler_daemon.store import Store
+from scheduler_daemon.store.moments import encode
 
 SHOP = "test.myshopify.com"
 DAILY = Recurrence(RuleKind.DAILY, time="08:00")
@@ -34,6 +35,13 @@ def make_schedule(store: Store, **changes: Any) -> Schedule:
     made = Schedule(**(fields | changes))
     store.schedules.add(made, now())
     return made
+
+
+def set_cursor(store: Store, moment: datetime | None, schedule_id: str = "") -> None:
+    """Write `nextRunAt` as the app does, of one schedule or of all."""
+    row = store.engine.tables.report_schedule
+    query = row.update(next_run_at=encode(moment, store.schedules.style))
+    store.engine.change(query.where(row.id == schedule_id) if schedule_id else query)
 
 
 def make_session(store: Store, shop: str, token: str) -> StoredSession:

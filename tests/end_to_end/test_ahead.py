@@ -8,11 +8,11 @@ import pytest
 
 from scheduler_daemon.cli import next_calendar
 from scheduler_daemon.lib.zones import find_zone
-from scheduler_daemon.model import Recurrence, Report, RuleKind, RunStatus
+from scheduler_daemon.model import CatchUp, Recurrence, Report, RuleKind, RunStatus
 from scheduler_daemon.tick import Planner
 from scheduler_daemon.when.spoken import read_words
-from tests.end_to_end.desk import Desk, bare, desk, shop
-from tests.making import SHOP, make_schedule, now
+from tests.end_to_end.desk import THREE, Desk, bare, desk, shop
+from tests.making import SHOP, make_schedule, now, set_cursor
 
 __all__ = ["bare", "desk", "shop"]
 
@@ -193,6 +193,7 @@ def test_policies_are_set_shown_and_taken_back(desk: Desk) -> None:
 # A pause of everything ----------------------------------------------------------------------------------------------
 
 
+@THREE
 def test_a_pause_of_everything_is_said_everywhere_and_skips_what_comes_due(desk: Desk) -> None:
     with desk.store() as store:
         made = make_schedule(store, name="Weekly Sales", next_due_at=now() + timedelta(hours=1))
@@ -205,7 +206,7 @@ def test_a_pause_of_everything_is_said_everywhere_and_skips_what_comes_due(desk:
     with desk.store() as store:
         seen = store.schedules.find(made.id).schedule
         assert seen is not None
-        store.engine.write('UPDATE {app}"ReportSchedule" SET "nextRunAt" = ?', (int(due.timestamp() * 1000),))
+        set_cursor(store, due)
     assert "check-once would skip them" in desk.type("check-once", "--dry-run").out
     checked = desk.type("check-once")
     assert (checked.code, "All reports are paused until" in checked.out) == (0, True)
@@ -227,6 +228,7 @@ def test_a_pause_of_everything_is_said_everywhere_and_skips_what_comes_due(desk:
         assert resting.paused_at is not None
 
 
+@THREE
 def test_what_is_queued_waits_for_the_end_of_the_pause(desk: Desk) -> None:
     with desk.store() as store:
         made = make_schedule(store, name="Weekly Sales")
@@ -242,6 +244,7 @@ def test_what_is_queued_waits_for_the_end_of_the_pause(desk: Desk) -> None:
         assert run.status is RunStatus.SUCCEEDED, run
 
 
+@THREE
 def test_resuming_a_report_writes_down_what_came_due_while_no_daemon_looked(desk: Desk) -> None:
     with desk.store() as store:
         made = make_schedule(
@@ -256,6 +259,7 @@ def test_resuming_a_report_writes_down_what_came_due_while_no_daemon_looked(desk
         assert cursor > now()
 
 
+@THREE
 def test_an_edit_writes_down_what_had_come_due_and_runs_none_of_it(desk: Desk) -> None:
     with desk.store() as store:
         rule = Recurrence(RuleKind.HOURLY)
@@ -275,6 +279,7 @@ def test_an_edit_writes_down_what_had_come_due_and_runs_none_of_it(desk: Desk) -
     assert "will not run" not in desk.type("reports", "edit", "weekly-sales", "--zone", "Asia/Tokyo").out
 
 
+@THREE
 def test_a_wall_time_that_lies_ahead_again_in_another_zone_comes_due_there(desk: Desk) -> None:
     tokyo = now().astimezone(find_zone("Asia/Tokyo")).replace(second=0, microsecond=0) - timedelta(minutes=1)
     with desk.store() as store:
@@ -326,13 +331,14 @@ def test_after_an_edit_of_the_zone_what_has_run_is_not_said_to_come_again(desk: 
     assert ahead_of(desk) == ran + timedelta(days=1)
 
 
+@THREE
 def test_after_the_app_changed_the_zone_the_next_moment_is_one_that_runs(desk: Desk) -> None:
     ran = ran_in_tokyo(desk)
     with desk.store() as store:
         store.engine.write("""UPDATE {app}"ReportSchedule" SET "timezone" = 'UTC'""")
         Planner(store, "live").check(now())
         assert store.schedules.find("Weekly Sales").due_at == ran + timedelta(days=1)
-        store.engine.write("""UPDATE {app}"ReportSchedule" SET "nextRunAt" = NULL""")
+        set_cursor(store, None)
         Planner(store, "live").check(now())
     assert ahead_of(desk) == ran + timedelta(days=1)
 
@@ -353,6 +359,7 @@ def test_a_moment_that_the_app_set_is_the_first_that_is_told(desk: Desk) -> None
     assert desk.type("reports", "next", "--all", "--json").data[0]["key"] == told[0]["key"]
 
 
+@THREE
 def test_what_had_come_due_when_the_app_changed_the_rule_leaves_a_row(desk: Desk) -> None:
     with desk.store() as store:
         make_schedule(store, name="Weekly Sales", recurrence=Recurrence(RuleKind.HOURLY), next_due_at=None, zone="UTC")
@@ -378,13 +385,14 @@ def last_hour(back: int) -> datetime:
     return now().replace(minute=0, second=0, microsecond=0) - timedelta(hours=back)
 
 
+@THREE
 def test_a_report_since_the_last_success_goes_on_where_it_ended(desk: Desk) -> None:
     first = last_hour(2)
     with desk.store() as store:
         report = Report("orders", "Fresh", "csv", "since_last_success")
         rule = Recurrence(RuleKind.HOURLY)
-        made = make_schedule(store, name="Fresh", report=report, recurrence=rule, next_due_at=first, zone="UTC")
-        store.engine.write("UPDATE {ours}scheduler_schedule SET options = json_set(options, '$.catch_up', 'all')")
+        fields = {"report": report, "recurrence": rule, "next_due_at": first, "zone": "UTC", "catch_up": CatchUp.ALL}
+        made = make_schedule(store, name="Fresh", **fields)
     assert desk.type("check-once").code == 0
     with desk.store() as store:
         runs = sorted(store.history.latest(), key=lambda run: run.due_at)

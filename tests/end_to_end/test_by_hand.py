@@ -13,7 +13,7 @@ import pytest
 from scheduler_daemon.model import DeliveryState, Recipient, Report, RunStatus
 from scheduler_daemon.simulator.mailbox import Mailbox
 from tests.conftest import open_test_store
-from tests.end_to_end.desk import Desk, bare, desk, shop
+from tests.end_to_end.desk import THREE, Desk, bare, desk, shop
 from tests.end_to_end.test_faults import mails, with_mail
 from tests.end_to_end.test_old_service import Place, place, wait_for
 from tests.making import SHOP, make_schedule, now
@@ -48,6 +48,7 @@ def letters(folder: Path, name: str) -> list[bytes]:
 # Sent again ---------------------------------------------------------------------------------------------------------
 
 
+@THREE
 def test_resent_to_the_one_refused_address_a_partial_run_succeeds(desk: Desk, mailbox: Mailbox) -> None:
     run = made(desk)
     asked = len(desk.simulator.shop(SHOP).log)
@@ -92,6 +93,7 @@ def test_a_copy_that_fails_makes_a_succeeded_run_no_worse(desk: Desk, mailbox: M
         assert store.history.find(run).status is RunStatus.SUCCEEDED
 
 
+@THREE
 def test_a_mail_that_may_have_gone_out_is_sent_again_by_hand_and_the_person_is_told(
     desk: Desk, mailbox: Mailbox
 ) -> None:
@@ -174,6 +176,7 @@ def test_a_copy_tells_owners_of_no_new_trouble_and_of_the_end_of_the_old(desk: D
 # Made again ---------------------------------------------------------------------------------------------------------
 
 
+@THREE
 def test_a_rerun_has_the_same_period_and_fresh_data(desk: Desk, mailbox: Mailbox) -> None:
     run = made(desk, next_due_at=now() - timedelta(days=3))
     with desk.store() as store:
@@ -190,6 +193,7 @@ def test_a_rerun_has_the_same_period_and_fresh_data(desk: Desk, mailbox: Mailbox
         assert store.schedules.find(old.schedule_id).due_at == cursor
 
 
+@THREE
 def test_an_unfinished_run_is_neither_made_nor_sent_again(desk: Desk, mailbox: Mailbox) -> None:
     with desk.store() as store:
         schedule = make_schedule(store, recipients=MAIL)
@@ -209,6 +213,7 @@ def test_an_unfinished_run_is_neither_made_nor_sent_again(desk: Desk, mailbox: M
     assert desk.type("history", "rerun", run.id).code == 0
 
 
+@THREE
 def test_the_same_key_gives_the_same_run_and_says_so(desk: Desk) -> None:
     with desk.store() as store:
         make_schedule(store, name="Weekly Sales")
@@ -220,6 +225,7 @@ def test_the_same_key_gives_the_same_run_and_says_so(desk: Desk) -> None:
     assert len(desk.type("history", "list", "--json").data) == 1
 
 
+@THREE
 def test_a_test_send_goes_to_one_address_and_says_that_it_is_one(desk: Desk, mailbox: Mailbox) -> None:
     with desk.store() as store:
         schedule = make_schedule(store, name="Weekly Sales", recipients=(*MAIL, Recipient("folder", "folder")))
@@ -279,6 +285,7 @@ def test_a_copy_asked_for_beside_a_daemon_is_sent_once(place: Place) -> None:
 # Tidied -------------------------------------------------------------------------------------------------------------
 
 
+@THREE
 def test_prune_counts_asks_and_removes_rows_and_files(desk: Desk) -> None:
     with desk.store() as store:
         schedule = make_schedule(store, name="Weekly Sales")
@@ -306,6 +313,7 @@ def test_prune_refuses_a_length_that_is_none(text: str, desk: Desk) -> None:
     assert (done.code, text in done.json["error"]["message"]) == (2, True)
 
 
+@THREE
 def test_a_rerun_since_the_last_success_is_about_what_the_old_run_was(desk: Desk) -> None:
     with desk.store() as store:
         report = Report("orders", "Since", "csv", "since_last_success")

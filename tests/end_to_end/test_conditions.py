@@ -9,9 +9,9 @@ import pytest
 
 from scheduler_daemon.model import Recipient, Report, Run, RunStatus, Schedule
 from scheduler_daemon.simulator.mailbox import Mailbox
-from tests.end_to_end.desk import Desk, bare, desk, shop
+from tests.end_to_end.desk import THREE, Desk, bare, desk, shop
 from tests.end_to_end.test_faults import mails
-from tests.making import make_schedule, now
+from tests.making import make_schedule, now, set_cursor
 
 __all__ = ["bare", "desk", "shop"]
 
@@ -42,6 +42,7 @@ def ran(desk: Desk, schedule: Schedule) -> Run:
         return store.history.last_of(schedule.id)[0]
 
 
+@THREE
 def test_a_report_without_rows_is_skipped_with_its_reason(desk: Desk, mailbox: Mailbox) -> None:
     run = ran(desk, conditional(desk, {"when": "has_rows"}, empty=True))
     assert (run.status, run.reason, run.error_code) == (RunStatus.SKIPPED, "condition", "condition_unmet")
@@ -77,6 +78,7 @@ def test_a_note_is_a_mail_without_a_file(desk: Desk, mailbox: Mailbox) -> None:
     )
 
 
+@THREE
 def test_a_total_is_compared_with_the_occurrence_before_even_where_that_was_skipped(
     desk: Desk, mailbox: Mailbox
 ) -> None:
@@ -97,10 +99,7 @@ def test_a_total_is_compared_with_the_occurrence_before_even_where_that_was_skip
         store.engine.write("UPDATE {ours}scheduler_run SET report = ? WHERE id = ?", (smaller, first.id))
         again = store.schedules.find(schedule.id).schedule
         assert again is not None
-        store.engine.write(
-            'UPDATE {app}"ReportSchedule" SET "nextRunAt" = ? WHERE "id" = ?',
-            (int((now() - timedelta(seconds=1)).timestamp() * 1000), schedule.id),
-        )
+        set_cursor(store, now() - timedelta(seconds=1), schedule.id)
         assert found.due_at < now()
     second = ran(desk, schedule)
     assert second.id != first.id

@@ -12,18 +12,19 @@ import pytest
 from scheduler_daemon.model import Overlap, Recipient, Recurrence, Report, RuleKind, RunStatus, Schedule, Trigger
 from scheduler_daemon.store import Store
 from tests.conftest import open_test_store
-from tests.end_to_end.desk import Desk, bare, desk, shop
+from tests.end_to_end.desk import THREE, Desk, bare, desk, shop
 from tests.end_to_end.test_old_service import Place, place, wait_for
-from tests.making import DAILY, SHOP, make_schedule, now
+from tests.making import DAILY, SHOP, make_schedule, now, set_cursor
 
 __all__ = ["bare", "desk", "place", "shop"]
 
 
 def tables(store: Store) -> dict[str, list[tuple[Any, ...]]]:
     """Return every row of every table."""
-    names = ("ReportSchedule", "Session", "scheduler_schedule", "scheduler_shop", "scheduler_run", "scheduler_attempt")
-    more = ("scheduler_delivery", "scheduler_setting", "scheduler_node")
-    return {name: store.engine.read(f'SELECT * FROM "{name}"') for name in (*names, *more)}
+    apps = ['{app}"ReportSchedule"', '{app}"Session"']
+    names = ("schedule", "shop", "run", "attempt", "delivery", "setting", "node", "notice")
+    found = (*apps, *(f"{{ours}}scheduler_{name}" for name in names))
+    return {name: sorted(store.engine.read(f"SELECT * FROM {name}"), key=str) for name in found}
 
 
 def unchanged(desk: Desk, do: Callable[[], Any]) -> Any:
@@ -43,6 +44,7 @@ def unchanged(desk: Desk, do: Callable[[], Any]) -> Any:
 # Preview ------------------------------------------------------------------------------------------------------------
 
 
+@THREE
 def test_a_preview_shows_the_first_rows_and_leaves_no_trace(desk: Desk) -> None:
     with desk.store() as store:
         make_schedule(store, name="Weekly Sales")
@@ -101,6 +103,7 @@ def test_a_preview_without_access_says_so(desk: Desk) -> None:
 # Dry run ------------------------------------------------------------------------------------------------------------
 
 
+@THREE
 def test_a_dry_run_tells_all_that_a_check_would_do_and_does_nothing(desk: Desk) -> None:
     hourly = Recurrence(RuleKind.HOURLY, minute=0)
     past = (now() - timedelta(hours=5)).replace(minute=0, second=0, microsecond=0)
@@ -150,6 +153,7 @@ def span(first: int, last: int) -> tuple[str, ...]:
     return ("--from", f"{today - timedelta(days=first)}", "--to", f"{today - timedelta(days=last)}")
 
 
+@THREE
 def test_a_backfill_makes_each_day_once_with_its_own_period(desk: Desk) -> None:
     with desk.store() as store:
         schedule = daily(store)
@@ -171,6 +175,7 @@ def test_a_backfill_makes_each_day_once_with_its_own_period(desk: Desk) -> None:
     assert desk.type("reports", "backfill", "daily", *span(5, 3)).out == "Nothing to make.\n"
 
 
+@THREE
 def test_what_succeeded_as_scheduled_is_left_out_unless_asked_for(desk: Desk) -> None:
     with desk.store() as store:
         schedule = daily(store)
@@ -179,10 +184,7 @@ def test_what_succeeded_as_scheduled_is_left_out_unless_asked_for(desk: Desk) ->
 
         due = first_after(DAILY, zone_of(schedule, None)[1], moment - timedelta(hours=12))
         assert due is not None
-        store.engine.write(
-            'UPDATE {app}"ReportSchedule" SET "nextRunAt" = ? WHERE "id" = ?',
-            (int(due.due_at.timestamp() * 1000), schedule.id),
-        )
+        set_cursor(store, due.due_at, schedule.id)
     assert desk.type("check-once").code == 0
     done = desk.type("reports", "backfill", "daily", *span(3, 0), "--yes", "--json")
     assert done.code == 0

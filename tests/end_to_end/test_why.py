@@ -1,7 +1,6 @@
 """`reports why`: a sentence for each case, through real rows, in the zone of the report and never in UTC."""
 
 import json
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,11 +30,11 @@ from scheduler_daemon.model import (
 )
 from scheduler_daemon.simulator import SimShop
 from scheduler_daemon.simulator.mailbox import Mailbox
-from scheduler_daemon.store import Store
+from scheduler_daemon.store import Store, read_url
 from tests.conftest import open_test_store
-from tests.end_to_end.desk import Desk, bare, desk, shop
+from tests.end_to_end.desk import THREE, Desk, bare, desk, shop
 from tests.end_to_end.test_old_service import wait_for
-from tests.making import SHOP, make_schedule, now
+from tests.making import SHOP, make_schedule, now, set_cursor
 
 __all__ = ["bare", "desk", "shop"]
 
@@ -66,12 +65,6 @@ def tokyo(store: Store, **changes: Any) -> Schedule:
     return make_schedule(store, zone=ZONE, name="Weekly Sales", **changes)
 
 
-def sql(desk: Desk, statement: str, *values: Any) -> None:
-    with sqlite3.connect(desk.root / "scheduler.db") as connection:
-        connection.execute(statement, values)
-    connection.close()
-
-
 @contextmanager
 def daemon(desk: Desk, **changes: Any) -> Iterator[StateFile]:
     """A state file as a daemon writes it, held as a daemon holds it."""
@@ -82,7 +75,7 @@ def daemon(desk: Desk, **changes: Any) -> Iterator[StateFile]:
         "isRunning": True,
         "pid": 4711,
         "version": "0.1.0",
-        "database": f"sqlite:{desk.root}/scheduler.db",
+        "database": read_url(desk.url).shown,
         "started_at": iso(at),
         "tick": {"number": 1, "last_good_at": iso(at), "next_at": iso(at + timedelta(minutes=3))},
         "running": [],
@@ -147,6 +140,7 @@ def test_paused(desk: Desk, store: Store) -> None:
     assert said["paused"]["hint"] == f"scheduler reports resume {made.id}"
 
 
+@THREE
 def test_paused_shop(desk: Desk, store: Store) -> None:
     made = tokyo(store, next_due_at=now() + LATER)
     desk.type("shops", "pause", SHOP, "--note", "moving")
@@ -156,6 +150,7 @@ def test_paused_shop(desk: Desk, store: Store) -> None:
     assert ("its shop is paused (moving)" in said["text"], said["hint"]) == (True, f"scheduler shops resume {SHOP}")
 
 
+@THREE
 def test_no_session(desk: Desk, store: Store) -> None:
     made = tokyo(store, shop="other.myshopify.com")
     assert "has no offline session" in why(desk, made)["no_session"]["text"]
@@ -172,9 +167,10 @@ def test_foreign_type(desk: Desk, store: Store) -> None:
     assert "[types]" in said["hint"]
 
 
+@THREE
 def test_unreadable_row(desk: Desk, store: Store) -> None:
     made = tokyo(store)
-    sql(desk, 'UPDATE "ReportSchedule" SET "recipients" = ? WHERE "id" = ?', "{oops", made.id)
+    store.engine.write('UPDATE {app}"ReportSchedule" SET "recipients" = ? WHERE "id" = ?', ("{oops", made.id))
     said = why(desk, made)
     assert "will not run: its recipients '{oops' is not JSON" in said["bad_schedule_row"]["text"]
     desk.type("check-once")
@@ -183,7 +179,7 @@ def test_unreadable_row(desk: Desk, store: Store) -> None:
 
 def test_no_rule_and_no_moment(desk: Desk, store: Store) -> None:
     made = tokyo(store, recurrence=None, next_due_at=None)
-    sql(desk, 'UPDATE "ReportSchedule" SET "frequency" = ? WHERE "id" = ?', "CUSTOM", made.id)
+    store.engine.write('UPDATE {app}"ReportSchedule" SET "frequency" = ? WHERE "id" = ?', ("CUSTOM", made.id))
     assert "it has no rule, and the app has set no moment" in why(desk, made)["no_rule"]["text"]
 
 
@@ -275,13 +271,14 @@ def test_due_and_no_daemon(desk: Desk, store: Store) -> None:
     assert "its last error: The database is locked." in text
 
 
+@THREE
 def test_due_and_a_daemon(desk: Desk, store: Store) -> None:
     made = tokyo(store)
     with daemon(desk):
         assert "takes it within a second" in why(desk, made)["due"]["text"]
     with daemon(desk, delivery_mode="hold"):
         assert "still works in the mode hold" in why(desk, made)["due_daemon_holds"]["text"]
-    sql(desk, 'UPDATE "ReportSchedule" SET "nextRunAt" = "nextRunAt" - 600000')
+    set_cursor(store, now() - timedelta(minutes=10))
     with daemon(desk):
         assert "though the daemon (pid 4711) is well" in why(desk, made)["due_not_taken"]["text"]
     desk.set(daemon__wake="check")
@@ -317,6 +314,7 @@ def test_running_and_queued_behind_it(desk: Desk, store: Store, shop: SimShop) -
         process.communicate()
 
 
+@THREE
 def test_busy_on_another_holder_running_there_and_lost(desk: Desk, store: Store) -> None:
     first, second = tokyo(store), tokyo(store)
     store.queueing.queue_by_hand(first, "manual:1", now() - timedelta(seconds=1))
@@ -335,6 +333,7 @@ def test_busy_on_another_holder_running_there_and_lost(desk: Desk, store: Store)
         assert "was running when its process was lost" in why(desk, first)["lost"]["text"]
 
 
+@THREE
 def test_queued(desk: Desk, store: Store) -> None:
     first, second = tokyo(store), tokyo(store)
     for number, item in enumerate((first, second)):
@@ -362,6 +361,7 @@ def test_waits_for_a_retry(desk: Desk, store: Store, shop: SimShop) -> None:
     assert "if a daemon runs by then: " in why(desk, made)["retrying"]["text"]
 
 
+@THREE
 def test_sending(desk: Desk, store: Store) -> None:
     made = tokyo(store, recipients=(Recipient("folder", "folder"), MAIL))
     desk.set(
@@ -374,6 +374,7 @@ def test_sending(desk: Desk, store: Store) -> None:
     assert "127.0.0.1 does not answer" in said
 
 
+@THREE
 def test_interrupted(desk: Desk, store: Store) -> None:
     made = tokyo(store)
     close(
@@ -411,6 +412,7 @@ def test_succeeded_on_time_and_late(desk: Desk, store: Store) -> None:
     assert "late" not in why(desk, on_time)["succeeded"]["text"]
 
 
+@THREE
 def test_partial(desk: Desk, store: Store) -> None:
     with Mailbox(desk.root / "mail", refuse=("a@acme.example",)) as mailbox:
         desk.set(
@@ -435,6 +437,7 @@ def test_skipped_for_each_reason(reason: SkipReason, desk: Desk, store: Store) -
     assert "None" not in said["text"]
 
 
+@THREE
 def test_skips_as_the_planner_makes_them(desk: Desk, store: Store) -> None:
     daily, due = Recurrence(RuleKind.DAILY, time="08:00"), now().astimezone(UTC).replace(hour=23, minute=0, second=0)
     due = due.replace(microsecond=0) - timedelta(days=3)
