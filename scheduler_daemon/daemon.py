@@ -78,6 +78,7 @@ class Daemon:
         self._offset = utc_now().timestamp() - monotonic()
         self.app.heartbeat.start()
         self.app.notifier.start()
+        self.tick.waits_for = "the first check"
         self._guarded(self._signs.replace_predecessors)
         self._guarded(lambda: self._signs.note_node(self.tick, self.app.mode))
         self._show(force=True)
@@ -95,10 +96,12 @@ class Daemon:
         self._guard()
         self._give_up_hung()
         soon = utc_now() + timedelta(seconds=PATIENCE)
-        upcoming = self._guarded(self._peek) or soon
+        upcoming = self._guarded(self._peek)
+        if upcoming is None:  # told; what it waited for before is not so any more
+            self._note("another try, after an error", soon)
         self._show()
         now = utc_now()
-        wait = min((upcoming - now).total_seconds(), (self._ticker.next_at() - now).total_seconds())
+        wait = min(((upcoming or soon) - now).total_seconds(), (self._ticker.next_at() - now).total_seconds())
         # Both moments may have been computed before the clock was set back by hours: no sleep outlasts a peek.
         self._sleep(min(wait, self.app.config.daemon.peek.total_seconds()))
 

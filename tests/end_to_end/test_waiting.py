@@ -27,6 +27,14 @@ def told(place: Place, what: str) -> str:
     return found
 
 
+def test_status_tells_what_the_daemon_waits_for_from_its_first_word_on(place: Place) -> None:
+    place.environ |= {"SCHEDULER_DAEMON__START_DELAY": "60s"}
+    place.start()
+    state = wait_for(place.state)
+    assert (state["tick"]["waits_for"], state["tick"]["number"]) == ("the first check", 0)
+    assert "; next check in " in told(place, "the first check")
+
+
 @SQLITE
 def test_status_tells_what_the_daemon_waits_for(place: Place) -> None:
     place.environ |= {"SCHEDULER_DAEMON__WORKERS": "1"}
