@@ -206,7 +206,7 @@ class ShopThreads:
             hold.abort.set()
 
     def close(self) -> None:
-        """Start nothing any more. Threads that have nothing to do have ended on return, and with them what is theirs."""
+        """Start nothing any more. Threads that had nothing to do have ended on return, and with them what is theirs."""
         with self._guard:
             idle = not self._holds and not self.leaked
         self._pool.shutdown(wait=idle, cancel_futures=True)

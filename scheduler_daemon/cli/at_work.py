@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 import click
 
@@ -16,6 +17,7 @@ from ..slots import start_shops
 from .asking import announce
 from .check_once import stoppable, tell_owners
 from .context import Context
+from .moments import say_takeover, zone_here
 from .pause import paused
 from .progress import Progress
 
@@ -52,7 +54,8 @@ class Bench:
                     app.performer.draining = True  # what else the shop has to do is not this command's
                 if not app.threads.busy() and (not open_ or monotonic() - busy_at > IDLE):
                     return runs
-                progress.show(_waiting(shop, len(runs) - len(open_), len(runs), holder))
+                lost_until = app.store.leases.lost_elsewhere(utc_now()).get(shop) if holder else None
+                progress.show(_waiting(shop, len(runs) - len(open_), len(runs), holder, lost_until))
                 self.wake.wait(0.2)
 
 
@@ -60,8 +63,10 @@ def _waits(run: Run) -> bool:
     return run.status is RunStatus.QUEUED and run.not_before > utc_now()
 
 
-def _waiting(shop: str, done: int, total: int, holder: str | None) -> str:
+def _waiting(shop: str, done: int, total: int, holder: str | None, lost_until: datetime | None) -> str:
     count = f"{done} of {total} done. " if total > 1 else ""
+    if lost_until is not None:
+        return f"{count}The last process of {shop}, {holder}, is gone; {say_takeover(lost_until, zone_here())}."
     return count + (f"{shop} is being worked on by {holder}; this comes next." if holder else "")
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import click
@@ -13,7 +14,7 @@ from ..lib.words import plural, say_length
 from ..model import Run
 from ..store import SeenSchedule, Store
 from ..tick import Only
-from .moments import say_moment, zone_or_utc
+from .moments import say_moment, say_takeover, zone_here, zone_or_utc
 from .output import echo_json, plain
 from .run_lines import as_data, below, columns_of, done_of, line
 from .why.hints import way_out_of
@@ -47,11 +48,13 @@ def print_check(
     unreadable = unreadable_of(found, only)
     resting = [item for item in app.store.resting.shops() if only[0] in ("", item[0])]
     done = [done_of(app.store, run) for run in runs]
+    lost = app.store.leases.lost_elsewhere(utc_now()) if held else {}
     if as_json:
         facts: dict[str, Any] = {"held": held, "exit_code": code, "delivery_mode": app.mode}
         facts["unreadable"] = [_refused(item) for item in unreadable]
         names = {"run": "id", "schedule": "schedule_id", "report": "name", "shop": "shop"}
         facts["unfinished"] = [{name: getattr(run, field) for name, field in names.items()} for run in left]
+        facts["lost"] = {shop: iso(until) for shop, until in lost.items() if shop in held}
         facts["broken"] = sorted(set(app.performer.broken))
         facts["skipped"] = dict(found.skipped)
         facts["resting"] = [{"shop": shop, "runs": number, "until": iso(until)} for shop, number, until in resting]
@@ -74,7 +77,7 @@ def print_check(
     for shop in sorted(set(app.performer.broken)):
         click.echo(f"{shop} could not be worked on to the end; the log says why. It is taken up when its lease ends.")
     for shop, holder in held.items():
-        click.echo(f"{shop} is being worked on by {holder}.")
+        click.echo(_held(shop, holder, lost.get(shop)))
     for run in left:
         click.echo(plain(f"{run.name} of {run.shop} was not done in time; it goes back to the queue."))
     if code == 4:
@@ -82,6 +85,13 @@ def print_check(
     sys.stdout.flush()
     if app.mode != "hold":
         _next(app.store)
+
+
+def _held(shop: str, holder: str, lost_until: datetime | None) -> str:
+    """Return who has a shop; *lost_until* is when its lease ends where that process is gone."""
+    if lost_until is None:
+        return f"{shop} is being worked on by {holder}."
+    return f"{shop} was being worked on by {holder}, whose process is gone; {say_takeover(lost_until, zone_here())}."
 
 
 def unreadable_of(found: Found, only: Only) -> list[SeenSchedule]:

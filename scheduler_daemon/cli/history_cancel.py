@@ -4,7 +4,7 @@ import click
 
 from ..channels import repeatable
 from ..errors import SchedulerError
-from ..lib.clock import monotonic
+from ..lib.clock import monotonic, utc_now
 from ..lib.words import say_length
 from ..model import Run, RunStatus, SkipReason
 from ..store import Store
@@ -12,6 +12,7 @@ from .asking import opened
 from .check_once import read_timeout
 from .context import Context
 from .groups import example
+from .moments import say_takeover, zone_here
 from .output import echo_json, plain
 from .run_lines import as_data, done_of
 from .waiting import Waiting
@@ -50,7 +51,10 @@ def cancel(context: Context, run_id: str, wait: bool, timeout: str, as_json: boo
 def _wait(store: Store, run: Run, until: float, beat: str) -> Run:
     """Wait until *run* is over or *until*; return it as it then stands."""
     holder = store.leases.held_elsewhere([run.shop]).get(run.shop, "its holder")
-    with Waiting(f"{plain(run.name)} is asked to stop; {holder} looks every {beat}.") as waiting:
+    asked = f"{holder} looks every {beat}"
+    if (lost_until := store.leases.lost_elsewhere(utc_now()).get(run.shop)) is not None:
+        asked = f"but the process of {holder} is gone; {say_takeover(lost_until, zone_here())}, and ends it"
+    with Waiting(f"{plain(run.name)} is asked to stop; {asked}.") as waiting:
         while not run.status.final and monotonic() < until:
             waiting.pause(0.2)
             run = store.history.find(run.id)

@@ -36,6 +36,11 @@ def say_moment(moment: datetime, zone: tzinfo, now: datetime) -> str:
     return f"{local:%a %d %b}{year} {local:%H:%M %Z}"
 
 
+def say_takeover(moment: datetime, zone: tzinfo) -> str:
+    """Return when a lease that ends at *moment* is taken over, to the second: its holder's process is gone."""
+    return f"a peer or the next check takes it over at {moment.astimezone(zone):%H:%M:%S %Z}"
+
+
 def say_clock(moment: datetime, zone: tzinfo, now: datetime) -> str:
     """Return *moment* in *zone* as shortly as it is clear: ``03:12 CET`` today, else with its day."""
     local = moment.astimezone(zone)

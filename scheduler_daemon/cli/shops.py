@@ -1,6 +1,7 @@
 """`scheduler shops`: shops, looked at, paused and removed; `shop_access` adds and asks them."""
 
-from datetime import UTC
+from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import click
 
@@ -10,6 +11,7 @@ from ..model import Shop
 from .asking import confirm, known_shop, opened, read_domain
 from .context import Context
 from .groups import Group, Whole, example
+from .moments import zone_here
 from .output import echo_json, facts, table
 from .shop_access import add, check_shop, tell_shop
 
@@ -32,7 +34,7 @@ def list_shops(context: Context, limit: int, after: str, as_json: bool) -> None:
     behind = read_domain(after) if after else ""
     with opened(context) as store:
         found = [shop for shop in store.shops.all() if shop.domain > behind][: limit + 1]
-        held = store.leases.held_elsewhere()
+        held, lost = store.leases.held_elsewhere(), store.leases.lost_elsewhere(utc_now())
         page, more = found[:limit], found[limit:]
         access = {shop.domain: store.sessions.find(shop.domain) is not None for shop in page}
     following = page[-1].domain if more else None
@@ -46,14 +48,21 @@ def list_shops(context: Context, limit: int, after: str, as_json: bool) -> None:
         )
         return
     headers = ["shop", "name", "zone", "currency", "asked", "state"]
-    table(headers, [_row(shop, access[shop.domain], held.get(shop.domain)) for shop in page])
+    table(headers, [_row(shop, access[shop.domain], _work(shop, held, lost)) for shop in page])
     if following:
         click.echo(f"More: scheduler shops list --after {following}")
 
 
-def _row(shop: Shop, session: bool, holder: str | None) -> tuple[str | None, ...]:
+def _work(shop: Shop, held: Mapping[str, str], lost: Mapping[str, datetime]) -> str:
+    """Return whether somebody works for *shop*; one whose process is gone does not."""
+    if shop.domain in lost:
+        return f"process lost, taken over at {lost[shop.domain].astimezone(zone_here()):%H:%M:%S}"
+    return "at work" if shop.domain in held else "ready"
+
+
+def _row(shop: Shop, session: bool, work: str) -> tuple[str | None, ...]:
     asked = f"{say_length(utc_now() - shop.checked_at)} ago" if shop.checked_at else "never"
-    state = "no session" if not session else "at work" if holder else "ready"
+    state = work if session else "no session"
     if shop.paused_at:
         state = f"paused ({shop.paused_reason})" if shop.paused_reason else "paused"
     return (shop.domain, shop.name, shop.zone, shop.currency, asked, state)

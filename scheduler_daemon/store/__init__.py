@@ -1,8 +1,5 @@
 """The database: the only part that imports peewee and knows the app's camelCase names. No row leaves it as such."""
 
-import os
-import secrets
-import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -20,6 +17,7 @@ from .faces import Faces, styles
 from .files import require_file
 from .group import Execute
 from .history import History
+from .holder import new_holder
 from .invariants import Invariants
 from .judgements import Judgements
 from .leases import Leases
@@ -39,7 +37,7 @@ from .shops import Shops
 from .troubles import Troubles
 from .urls import Target, read_url
 
-__all__ = ["Execute", "SeenSchedule", "Store", "Target", "new_holder", "read_url"]
+__all__ = ["Execute", "SeenSchedule", "Store", "Target", "read_url"]
 
 MODES = ("hold", "redirect", "live")
 
@@ -164,8 +162,3 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def new_holder() -> str:
-    """Return a name for this process as a holder of leases: host, pid, random."""
-    return f"{socket.gethostname()[:80]}:{os.getpid()}:{secrets.token_hex(4)}"

@@ -14,6 +14,7 @@ from ..lib.clock import from_ms, monotonic
 from ..model import Lease
 from .engine import Engine, Rows
 from .group import Execute
+from .holder import is_gone
 from .values import LAST_MOMENT
 
 #: `next_work_at` of a shop without work: far beyond any moment, and half of what a bigint holds.
@@ -181,3 +182,13 @@ class Leases:
         sql = "SELECT shop, holder FROM {ours}scheduler_shop WHERE lease_until > {now} AND holder <> ?"
         rows = self.engine.read(sql, (self.holder,))
         return {shop: holder for shop, holder in rows if not shops or shop in shops}
+
+    def lost_elsewhere(self, now: datetime) -> dict[str, datetime]:
+        """
+        Return when they end, by shop, of leases that live though their holder's process is gone from this machine.
+
+        The moments are UTC on the clock of *now*; from then on whoever looks next takes the shop.
+        """
+        sql = "SELECT shop, holder, lease_until - {now} FROM {ours}scheduler_shop WHERE lease_until > {now}"
+        rows = self.engine.read(f"{sql} AND holder <> ?", (self.holder,))
+        return {shop: now + timedelta(milliseconds=int(left)) for shop, holder, left in rows if is_gone(holder)}

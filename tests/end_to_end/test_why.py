@@ -299,7 +299,7 @@ def test_running_and_queued_behind_it(desk: Desk, store: Store, shop: SimShop) -
     import sys
 
     process = subprocess.Popen(
-        [sys.executable, "-m", "scheduler_daemon", "run"], env=desk.environ, stderr=subprocess.PIPE
+        [sys.executable, "-m", "scheduler_daemon", "run"], env=desk.environ, stderr=subprocess.DEVNULL
     )
     try:
         file = StateFile(desk.root / "state" / "state.json")
@@ -309,9 +309,24 @@ def test_running_and_queued_behind_it(desk: Desk, store: Store, shop: SimShop) -
         assert " JST (" in said
         waits = why(desk, second)["waits_shop_busy"]["text"]
         assert "queued; the shop is busy with Weekly Sales (fetching, since " in waits
+        process.kill()
+        process.wait()
+        # Its lease lives, its process does not: nothing runs, and nobody is busy.
+        takeover = "a peer or the next check takes it over at "
+        said = why(desk, first)["lost"]["text"]
+        assert (" is gone from this machine; " in said, takeover in said) == (True, True), said
+        said = why(desk, second)["waits_shop_busy"]["text"]
+        assert ("queued; the shop's last process, " in said, takeover in said) == (True, True), said
+        checked = desk.type("check-once")
+        assert "is being worked on" not in checked.out
+        assert f"{SHOP} was being worked on by " in checked.out
+        assert takeover in checked.out
+        until = datetime.fromisoformat(desk.type("check-once", "--json").json["lost"][SHOP])
+        assert now() < until <= now() + timedelta(seconds=60)
+        assert "process lost, taken over at " in desk.type("shops", "list").out
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
 
 
 @THREE

@@ -7,6 +7,7 @@ from typing import Any
 from ...lib.words import plural, say_length
 from ...model import Delivery, DeliveryState, Run, RunStatus, SkipReason, Trigger
 from ...verdict import of_recipients
+from ..moments import say_takeover
 from ..progress import STEPS
 from .facts import Facts, Said
 from .hints import hint_for
@@ -97,6 +98,9 @@ def _skipped(run: Run) -> Said:
 def _running(facts: Facts, run: Run) -> Said:
     mine = next((item for item in facts.daemon.state.get("running") or () if item.get("run") == run.id), None)
     holder = facts.held.get(run.shop)
+    if holder and facts.lost_until is not None:
+        text = f"was running when its process was lost: {holder} is gone from this machine; "
+        return Said("lost", f"{text}{say_takeover(facts.lost_until, facts.zone)}.", facts.daemon.hint)
     if holder and run.reason == SkipReason.CANCELLED:
         return Said("cancelling", f"runs, and a person asked it to stop: {holder} sees that at its next heartbeat.")
     if mine is not None and holder:
@@ -184,6 +188,8 @@ def _busy(facts: Facts, run: Run, holder: str) -> str:
     mine = next((item for item in facts.daemon.state.get("running") or () if item.get("shop") == run.shop), None)
     before = _before(facts, run)
     others = f", and {plural(before, 'other')} of the shop come first" if before else ""
+    if facts.lost_until is not None:
+        return f"the shop's last process, {holder}, is gone; {say_takeover(facts.lost_until, facts.zone)}{others}"
     if mine is not None and mine.get("report"):
         return f"the shop is busy with {mine['report']} ({_step(facts, mine)}){others}"
     return f"the shop is being worked on by {holder}{others}"

@@ -60,6 +60,8 @@ class Facts:
     daemon: DaemonSeen
     #: Holders of living leases, by shop.
     held: Mapping[str, str]
+    #: When the shop's lease ends, UTC, where it lives though its holder's process is gone from this machine.
+    lost_until: datetime | None
     #: The schedule's latest runs, newest first.
     runs: Sequence[Run]
     #: The pause of everything that holds; None while there is none.
@@ -91,6 +93,7 @@ def gather(config: Config, store: Store, seen: SeenSchedule, runs: int = 5) -> F
         mode=delivery_mode(config, store),
         daemon=see_daemon(config, store.target.shown, now),
         held=store.leases.held_elsewhere([seen.shop]),
+        lost_until=store.leases.lost_elsewhere(now).get(seen.shop),
         runs=store.history.last_of(seen.id, runs),
         pause=store.pauses.current(now),
         now=now,
@@ -111,7 +114,7 @@ def see_daemon(config: Config, database: str, now: datetime) -> DaemonSeen:
     if state.get("mode") == "once":
         return DaemonSeen("no daemon is running here, only check-once by hand or by a timer", start, state)
     if not file.is_locked():
-        return DaemonSeen("no daemon is running here", start, state)
+        return DaemonSeen("no daemon is running here", start, verdict.state)
     pid = state.get("pid")
     if state.get("database") != database:
         hint = f"Give both the same database, or name the daemon's configuration: --config. Its pid is {pid}."
