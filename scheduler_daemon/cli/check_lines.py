@@ -10,7 +10,7 @@ import click
 from ..app import App
 from ..found import Found
 from ..lib.clock import iso, utc_now
-from ..lib.words import plural, say_length
+from ..lib.words import closed, plural, say_length
 from ..model import Run
 from ..store import SeenSchedule, Store
 from ..tick import Only
@@ -67,7 +67,7 @@ def print_check(
         for said in below(item, columns):
             click.echo(said)
     for seen in unreadable:
-        click.echo(plain(f"{seen.name} of {seen.shop} cannot be read: {seen.problem.rstrip('.')}."))
+        click.echo(plain(closed(f"{seen.name} of {seen.shop} cannot be read: {seen.problem}")))
         click.echo(plain(f"    {_way_out(seen)}"))
     for reason, number in sorted(found.skipped.items()):
         click.echo(f"Skipped {plural(number, 'occurrence')}: {SKIPPED.get(reason, reason)}.")

@@ -57,6 +57,12 @@ def say_length(length: timedelta) -> str:
     return f"{days} d {hours} h" if hours else f"{days} d"
 
 
+def closed(text: str) -> str:
+    """Return *text* as a sentence: with a full stop, unless a question mark ends it (``Did you mean …?``)."""
+    text = text.rstrip(". ")
+    return text if text.endswith("?") else f"{text}."
+
+
 def plural(number: int, noun: str) -> str:
     """Return *number* with *noun*, an ``s`` added unless it is one: ``1 report``, ``0 reports``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

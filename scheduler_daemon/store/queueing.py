@@ -12,6 +12,7 @@ from typing import Any
 
 from ..lib.clock import to_ms
 from ..lib.ids import new_ulid
+from ..lib.words import closed
 from ..model import Occurrence, Plan, Recurrence, Schedule, Trigger
 from ..when.timetable import occurrences
 from .engine import Engine
@@ -94,7 +95,7 @@ class Queueing:
         due_at = to_ms(seen.due_at) if seen.due_at else to_ms(now)
         asked = asked_to_json(None, (), name=seen.name, owner="", zone="", deadline=0.0)
         at = to_ms(now)
-        error = (seen.problem_code, f"Schedule {seen.name} ({seen.id}): {seen.problem}.".replace("..", "."))
+        error = (seen.problem_code, closed(f"Schedule {seen.name} ({seen.id}): {seen.problem}"))
         run_id = new_ulid(at)
         values = (run_id, seen.id, seen.shop, key, due_at, due_at, at, at, asked, *error)
         run = self.engine.tables.run

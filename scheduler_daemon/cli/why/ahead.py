@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from ...lib.words import plural, say_length
+from ...lib.words import closed, plural, say_length
 from ...model import RuleKind, Schedule
 from ...sources import TYPES, open_source
 from ...sources.base import missing_scopes
@@ -19,7 +19,7 @@ def ahead(facts: Facts) -> list[Said]:
     """Return the sentences on the next run: first what keeps it from running, else when it runs."""
     seen, schedule = facts.seen, facts.seen.schedule
     if schedule is None:
-        text = f"{seen.name} of {seen.shop} will not run: {seen.problem.rstrip('.')}. It is looked at again each hour."
+        text = f"{seen.name} of {seen.shop} will not run: {closed(seen.problem)} It is looked at again each hour."
         hint = f"{way_out_of(seen)}. Or remove it: scheduler reports remove {seen.id}"
         return [Said("bad_schedule_row", text, hint)]
     rule = sentence(schedule.recurrence)
