@@ -27,6 +27,7 @@ def told(place: Place, what: str) -> str:
     return found
 
 
+@SQLITE
 def test_status_tells_what_the_daemon_waits_for_from_its_first_word_on(place: Place) -> None:
     place.environ |= {"SCHEDULER_DAEMON__START_DELAY": "60s"}
     place.start()
