@@ -78,33 +78,40 @@ def test_a_note_is_a_mail_without_a_file(desk: Desk, mailbox: Mailbox) -> None:
     )
 
 
+def pretend(desk: Desk, run: Run, total: str) -> None:
+    """Make the total of *run*, a day older now, look like *total*, and its schedule due again."""
+    with desk.store() as store:
+        store.engine.write("UPDATE {ours}scheduler_run SET due_at = due_at - 86400000 WHERE id = ?", (run.id,))
+        text = store.engine.read("SELECT report FROM {ours}scheduler_run WHERE id = ?", (run.id,))[0][0]
+        was = text.partition('"totals":{"net":"')[2].partition('"')[0]
+        assert float(was) > 1
+        made = text.replace(f'"net":"{was}"', f'"net":"{total}"')
+        store.engine.write("UPDATE {ours}scheduler_run SET report = ? WHERE id = ?", (made, run.id))
+        set_cursor(store, now() - timedelta(seconds=1), run.schedule_id)
+
+
 @THREE
 def test_a_total_is_compared_with_the_occurrence_before_even_where_that_was_skipped(
     desk: Desk, mailbox: Mailbox
 ) -> None:
-    schedule = conditional(desk, {"up_by": {"net": "10"}}, next_due_at=now() - timedelta(days=2))
+    condition = {"up_by": {"net": "10"}, "down_by": {"net": "20"}}
+    schedule = conditional(desk, condition, next_due_at=now() - timedelta(days=4))
     first = ran(desk, schedule)
-    assert (first.reason, first.error) == ("condition", first.error)
+    assert first.reason == "condition"
     assert "nothing before to compare it with" in str(first.error)
     with desk.store() as store:
-        judged = store.judgements.before(first)
-        assert judged is None
-        # The time before is made to look smaller: the same figures are now a rise.
-        store.engine.write("UPDATE {ours}scheduler_run SET due_at = due_at - 86400000 WHERE id = ?", (first.id,))
-        found = store.history.find(first.id)
-        text = store.engine.read("SELECT report FROM {ours}scheduler_run WHERE id = ?", (first.id,))[0][0]
-        total = text.partition('"totals":{"net":"')[2].partition('"')[0]
-        assert float(total) > 1
-        smaller = text.replace(f'"net":"{total}"', '"net":"1.00"')
-        store.engine.write("UPDATE {ours}scheduler_run SET report = ? WHERE id = ?", (smaller, first.id))
-        again = store.schedules.find(schedule.id).schedule
-        assert again is not None
-        set_cursor(store, now() - timedelta(seconds=1), schedule.id)
-        assert found.due_at < now()
+        assert store.judgements.before(first) is None
+    # The same figures are now a rise, then a fall, then neither.
+    pretend(desk, first, "1.00")
     second = ran(desk, schedule)
-    assert second.id != first.id
-    assert second.status is RunStatus.SUCCEEDED
-    assert mails(desk.root / "mail") == ["a@acme.example"]
+    pretend(desk, second, "99999999.00")
+    third = ran(desk, schedule)
+    assert [second.status, third.status] == [RunStatus.SUCCEEDED] * 2
+    with desk.store() as store:
+        set_cursor(store, now() - timedelta(seconds=1), schedule.id)
+    fourth = ran(desk, schedule)
+    assert (fourth.reason, len({run.id for run in (first, second, third, fourth)})) == ("condition", 4)
+    assert mails(desk.root / "mail") == ["a@acme.example"] * 2
 
 
 ADD = (
