@@ -35,6 +35,7 @@ def print_check(
     held: Mapping[str, str],
     only: Only,
     *,
+    lost: Mapping[str, datetime],
     left: list[Run],
     as_json: bool,
     code: int,
@@ -42,19 +43,19 @@ def print_check(
     """
     Print what a check limited to *only* did.
 
-    *held* are the shops that others work on, by their holder; *left* the runs at work when the time was over.
+    *held* are the shops that others work on, by their holder, and *lost* when the leases of those end whose process is
+    gone; *left* are the runs at work when the time was over.
     """
     left = [run for run in left if run.id not in {item.id for item in runs}]
     unreadable = unreadable_of(found, only)
     resting = [item for item in app.store.resting.shops() if only[0] in ("", item[0])]
     done = [done_of(app.store, run) for run in runs]
-    lost = app.store.leases.lost_elsewhere(utc_now()) if held else {}
     if as_json:
         facts: dict[str, Any] = {"held": held, "exit_code": code, "delivery_mode": app.mode}
         facts["unreadable"] = [_refused(item) for item in unreadable]
         names = {"run": "id", "schedule": "schedule_id", "report": "name", "shop": "shop"}
         facts["unfinished"] = [{name: getattr(run, field) for name, field in names.items()} for run in left]
-        facts["lost"] = {shop: iso(until) for shop, until in lost.items() if shop in held}
+        facts["lost"] = {shop: iso(until) for shop, until in lost.items()}
         facts["broken"] = sorted(set(app.performer.broken))
         facts["skipped"] = dict(found.skipped)
         facts["resting"] = [{"shop": shop, "runs": number, "until": iso(until)} for shop, number, until in resting]

@@ -102,8 +102,10 @@ def _check(app: App, wake: threading.Event, only: Only, as_json: bool, seconds: 
     runs = app.store.history.runs(sorted(set(app.performer.ended)))
     tell_owners(app)
     _write_state(app, now, pause)
-    code = _code(runs, bool(unreadable_of(found, only) or app.performer.broken), left is None)
-    print_check(app, found, runs, held, only, left=left or [], as_json=as_json, code=code)
+    lost = app.store.leases.lost_elsewhere(utc_now()) if held else {}
+    lost = {shop: until for shop, until in lost.items() if shop in held}
+    code = _code(runs, bool(unreadable_of(found, only) or app.performer.broken or lost), left is None)
+    print_check(app, found, runs, held, only, lost=lost, left=left or [], as_json=as_json, code=code)
     if app.mode == "hold" and not as_json:
         say_held(app, only, now)
     elif pause is not None and not as_json:

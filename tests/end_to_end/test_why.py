@@ -318,7 +318,7 @@ def test_running_and_queued_behind_it(desk: Desk, store: Store, shop: SimShop) -
         said = why(desk, second)["waits_shop_busy"]["text"]
         assert ("queued; the shop's last process, " in said, takeover in said) == (True, True), said
         checked = desk.type("check-once")
-        assert "is being worked on" not in checked.out
+        assert (checked.code, "is being worked on" in checked.out) == (1, False)
         assert f"{SHOP} was being worked on by " in checked.out
         assert takeover in checked.out
         until = datetime.fromisoformat(desk.type("check-once", "--json").json["lost"][SHOP])
