@@ -42,11 +42,11 @@ STATUS = "SELECT id, status, reason FROM {ours}scheduler_run WHERE id = ?"
 SHOW = f"SELECT {RUN_COLUMNS} FROM {{ours}}scheduler_run WHERE id = ?"
 
 PENDING_AGAIN = """
-UPDATE {ours}scheduler_delivery SET state = 'pending', updated_at = {now}
+UPDATE {ours}scheduler_delivery{of_run} SET state = 'pending', updated_at = {now}
 WHERE run_id = ? AND state = 'sending' AND channel = ?"""
 
 UNKNOWN = """
-UPDATE {ours}scheduler_delivery SET state = 'unknown', error_code = 'smtp_unknown', updated_at = {now},
+UPDATE {ours}scheduler_delivery{of_run} SET state = 'unknown', error_code = 'smtp_unknown', updated_at = {now},
   error = 'The process was lost while it was being sent; it may have gone out.'
 WHERE run_id = ? AND state = 'sending'"""
 

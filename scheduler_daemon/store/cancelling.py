@@ -15,7 +15,7 @@ WISH = "UPDATE {ours}scheduler_run SET reason = 'cancelled' WHERE id = ? AND sta
 WISHED = "SELECT reason FROM {ours}scheduler_run WHERE id = ?"
 
 CLOSE_PENDING = """
-UPDATE {ours}scheduler_delivery SET state = 'failed', error_code = ?, error = ?, updated_at = {now}
+UPDATE {ours}scheduler_delivery{of_run} SET state = 'failed', error_code = ?, error = ?, updated_at = {now}
 WHERE run_id = ? AND state = 'pending'"""
 
 DELIVERIES = f"SELECT {DELIVERY_COLUMNS} FROM {{ours}}scheduler_delivery WHERE run_id = ? ORDER BY id"

@@ -39,12 +39,18 @@ class Dialect:
     lock: str = " FOR UPDATE"
 
     def text(self, sql: str) -> str:
-        """Return *sql*, written with ``?``, ``{ours}``, ``{app}`` and ``{now}``, in this engine's words."""
+        """
+        Return *sql*, written with ``?``, ``{ours}``, ``{app}``, ``{now}`` and ``{of_run}``, in this engine's words.
+
+        ``{of_run}`` stands behind the table of deliveries where those of one run are changed.
+        """
         ours = f"{self.ours}." if self.ours else ""
         apps = f'"{self.apps}".' if self.apps else ""
         made = sql.replace("{ours}", ours).replace("{app}", apps).replace("{now}", NOW[self.kind])
         if self.mark != "?":
             made = made.replace("%", "%%").replace("?", self.mark)
+        # InnoDB locks every row that it looks at, and through the index of states those are other shops' too.
+        made = made.replace("{of_run}", " FORCE INDEX (scheduler_delivery_recipient)" if self.kind == "mysql" else "")
         if self.kind == "mysql":
             made = UPSERT.sub("ON DUPLICATE KEY UPDATE", EXCLUDED.sub(r"VALUES(\1)", made))
             made = KEEP.sub(r"\1ON DUPLICATE KEY UPDATE \2 = \2", made)
