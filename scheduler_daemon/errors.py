@@ -31,6 +31,7 @@ CODES: dict[str, str] = {
     "unknown_channel": "No such channel.",
     "unknown_column": "The report type has no such column.",
     "unknown_period": "No such period.",
+    "unknown_comparison": "No such comparison, or nothing lies before to compare with.",
     "unknown_zone": "No such time zone.",
     "bad_recurrence": "The recurrence cannot be read or never comes due.",
     "bad_filter": "A filter is unknown or its value cannot be read.",

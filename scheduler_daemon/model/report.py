@@ -88,6 +88,8 @@ class Report:
     period_to: str | None = None
     #: First day of the week by name ("sunday"), for periods of weeks; empty is the shop's, else the setting's.
     week_start: str = ""
+    #: What its totals are compared with ("previous_period", "year_before"); empty is nothing.
+    compare: str = ""
     #: Chosen columns as (key, title or None), in order; empty means the type's default.
     columns: tuple[tuple[str, str | None], ...] = ()
     #: Filters, checked by the model of the report type.
@@ -96,6 +98,20 @@ class Report:
     format_options: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     #: When it is sent, checked by `condition.py`; empty means always.
     condition: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What the same report said of the span that a report is compared with."""
+
+    #: The comparison's name in the report's options ("previous_period", "year_before").
+    word: str
+    #: The span it is about, named as the report's own.
+    period: Period
+    #: Number of rows there.
+    row_count: int
+    #: Sums of the columns marked *total* there, as decimal text by column key.
+    totals: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +150,8 @@ class About:
     notes: tuple[str, ...] = ()
     #: Why the report is late, as the end of "late because ..."; None when it is on time.
     late_because: str | None = None
+    #: What its rows and totals are compared with; None where with nothing.
+    compared: Compared | None = None
 
 
 @dataclass(frozen=True, slots=True)

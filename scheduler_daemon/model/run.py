@@ -224,7 +224,7 @@ class Outcome:
     not_before: datetime | None = None
     #: Whether this attempt counts against `retry.attempts`.
     counts: bool = True
-    #: Seconds spent by step ("fetch", "render", "deliver").
+    #: Seconds spent by step ("fetch", "compare", "render", "deliver").
     timings: Mapping[str, float] = field(default_factory=lambda: NOTHING)
     #: Rows in the table.
     record_count: int | None = None

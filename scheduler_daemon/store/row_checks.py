@@ -15,6 +15,7 @@ MOST_SHOWN = 200
 KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {
     **dict.fromkeys(("columns", "channels", "cc", "bcc"), (list, "a list")),
     **dict.fromkeys(("format", "period", "from", "to", "owner", "catch_up", "overlap", "week_start"), (str, "text")),
+    "compare": (str, "text"),
     **dict.fromkeys(("catch_up_window", "jitter"), ((int, float), "a number of seconds")),
     **dict.fromkeys(("format_options", "condition"), (dict, "an object")),
     "priority": (int, "a whole number"),

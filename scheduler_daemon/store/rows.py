@@ -150,6 +150,8 @@ def report_to_json(report: Report) -> dict[str, Any]:
         data["to"] = report.period_to
     if report.week_start:
         data["week_start"] = report.week_start
+    if report.compare:
+        data["compare"] = report.compare
     if report.columns:
         data["columns"] = [list(column) for column in report.columns]
     if report.filters:
@@ -171,6 +173,7 @@ def report_from_json(data: Mapping[str, Any]) -> Report:
         period_from=data.get("from"),
         period_to=data.get("to"),
         week_start=data.get("week_start", ""),
+        compare=data.get("compare", ""),
         columns=tuple((item[0], item[1]) for item in data.get("columns", ())),
         filters=data.get("filters", {}),
         format_options=data.get("format_options", {}),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import UsageError
 from ..model import CatchUp, Overlap, Recipient, Report, Schedule
 from ..when import recurrence
+from ..when.comparison import read_comparison
 from ..when.period import BY_FREQUENCY
 from .moments import decode
 from .row_checks import MOST_SHOWN, bad, check_options, check_shop, check_shop_zone, check_zone, read_json
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 #: The options of `scheduler_schedule` that have a field of their own; others are kept as they are.
 KNOWN_OPTIONS = frozenset(
     {
-        *("format", "period", "from", "to", "columns", "format_options"),
+        *("format", "period", "from", "to", "compare", "columns", "format_options"),
         *("catch_up", "catch_up_window", "overlap", "jitter", "priority", "owner", "deadline", "week_start"),
         *("cc", "bcc", "channels", "condition"),
     }
@@ -165,6 +166,7 @@ def _report(row: Mapping[str, Any], options: Mapping[str, Any], types: Mapping[s
         period_from=options.get("from"),
         period_to=options.get("to"),
         week_start=str(options.get("week_start") or ""),
+        compare=read_comparison(str(options.get("compare") or "")),
         columns=tuple((str(key), title) for key, title in options.get("columns", ())),
         filters=filters,
         format_options=options.get("format_options", {}),

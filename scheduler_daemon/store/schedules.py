@@ -224,6 +224,7 @@ def options_to_json(schedule: Schedule) -> dict[str, Any]:
         "catch_up_window": schedule.catch_up_window,
         "jitter": schedule.jitter,
         "week_start": report.week_start,
+        "compare": report.compare,
         "cc": [item.address for item in schedule.recipients if item.role == "cc"],
         "bcc": [item.address for item in schedule.recipients if item.role == "bcc"],
         "channels": [item.channel for item in schedule.recipients if item.channel != "email"],

@@ -6,7 +6,6 @@ two days have their 23 or 25 hours. A late run, a retry and a re-run get the sam
 """
 
 import calendar
-from dataclasses import replace
 from datetime import date, datetime, time, timedelta, tzinfo
 
 from ..errors import RunError, UsageError
@@ -17,7 +16,6 @@ from .instants import resolve
 from .rule_parts import read_weekday
 
 DAY = timedelta(days=1)
-INSTANT = timedelta(microseconds=1)
 
 PERIODS: dict[str, str] = {
     "today": "The due day, up to the due moment.",
@@ -40,10 +38,6 @@ ALIASES = {"quarter": "last_quarter", "year": "last_year"}
 
 #: The period of an app's schedule that names none, by its frequency.
 BY_FREQUENCY = {"HOURLY": "today", "DAILY": "yesterday", "WEEKLY": "last_week", "MONTHLY": "last_month"}
-#: How many months back the same period lies, and by how many the last one begins before; weeks and days go by days.
-MONTHS = {"month_to_date": 1, "last_month": 1, "quarter_to_date": 3, "last_quarter": 3}
-MONTHS |= {"year_to_date": 12, "last_year": 12}
-DAYS = {"today": 1, "yesterday": 1, "last_7_days": 7, "last_30_days": 30, "this_week": 7, "last_week": 7}
 
 
 def check_period(report: Report) -> None:
@@ -76,7 +70,7 @@ def find_period(
     day before it is taken. Raise RunError or UsageError where the zone or the period does not exist.
     """
     check_period(report)
-    zone = _zone(zone_name)
+    zone = known_zone(zone_name)
     if report.period == "since_last_success":
         start = mark if mark is not None and mark < due_at else _day_before(due_at, zone)
         return Period(report.period, start, due_at, zone_name)
@@ -88,7 +82,8 @@ def find_period(
     return Period(report.period, start, end_at, zone_name)
 
 
-def _zone(name: str) -> tzinfo:
+def known_zone(name: str) -> tzinfo:
+    """Return the zone *name*; raise RunError `unknown_zone`."""
     try:
         return find_zone(name)
     except KeyError:
@@ -145,69 +140,6 @@ def midnight(day: date, zone: tzinfo) -> datetime:
     """Return the first moment of the local *day*, UTC; the first after the gap where midnight is left out."""
     found = resolve(datetime.combine(day, time()), zone)
     return found if found is not None else midnight(day + DAY, zone)
-
-
-# Comparison ---------------------------------------------------------------------------------------------------------
-
-
-def previous_period(period: Period) -> Period:
-    """
-    Return the period before, as far as *period* itself goes: the week before a week, the same days of the month before.
-
-    A day that the month before does not have is its last one. What has no name of the calendar (custom, since the last
-    success) is as many days before.
-    """
-    name = ALIASES.get(period.name, period.name)
-    if name in MONTHS:
-        return _shifted(period, months=MONTHS[name])
-    if name in DAYS:
-        return _shifted(period, days=DAYS[name])
-    if name == "custom":
-        return _shifted(period, days=_length(period))
-    return replace(period, start=period.start - (period.end - period.start), end=period.start)
-
-
-def year_before(period: Period) -> Period:
-    """
-    Return the same period a year before: the same dates, 29 February as the 28th.
-
-    Weeks lie 52 weeks before, so that the same days of the week are compared.
-    """
-    if period.name in ("this_week", "last_week"):
-        return _shifted(period, days=52 * 7)
-    return _shifted(period, months=12)
-
-
-def _length(period: Period) -> int:
-    zone = _zone(period.zone)
-    return (period.end.astimezone(zone).date() - period.start.astimezone(zone).date()).days
-
-
-def _shifted(period: Period, *, months: int = 0, days: int = 0) -> Period:
-    """Return *period* moved back: bounds that are beginnings of days stay such, others keep their time of day."""
-    zone = _zone(period.zone)
-    start = _back(period.start, zone, months, days)
-    after = period.end.astimezone(zone).date()
-    whole_months = after.day == 1 and ALIASES.get(period.name, period.name) in MONTHS
-    if whole_months or not _begins_day(period.end, zone):
-        end = _back(period.end, zone, months, days)
-    else:  # the last day is moved, not the one behind it: the end behind 28 February may be the 29th
-        end = midnight(months_before(after - DAY, months) - timedelta(days=days) + DAY, zone)
-    return replace(period, start=start, end=max(start, end))
-
-
-def _begins_day(bound: datetime, zone: tzinfo) -> bool:
-    return (bound - INSTANT).astimezone(zone).date() < bound.astimezone(zone).date()
-
-
-def _back(bound: datetime, zone: tzinfo, months: int, days: int) -> datetime:
-    local = bound.astimezone(zone)
-    day = months_before(local.date(), months) - timedelta(days=days)
-    if _begins_day(bound, zone):
-        return midnight(day, zone)
-    wall = local.replace(tzinfo=None)
-    found = resolve(wall.replace(year=day.year, month=day.month, day=day.day, fold=0), zone)
-    return found if found is not None else midnight(day, zone)
 
 
 def months_before(day: date, months: int) -> date:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scheduler_daemon.errors import UsageError
 from scheduler_daemon.lib.zones import find_zone
 from scheduler_daemon.model import Period, Report
-from scheduler_daemon.when.period import ALIASES, PERIODS, find_period, midnight, previous_period, year_before
+from scheduler_daemon.when.comparison import previous_period, year_before
+from scheduler_daemon.when.period import ALIASES, PERIODS, find_period, midnight
 from tests.unit.calendars import moments, zones
 
 TILING = ("yesterday", "last_week", "last_month", "last_quarter", "last_year")
