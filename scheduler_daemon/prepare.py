@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from .access import ShopAccess
+from .compare import fetch_compared
 from .condition import check_condition
 from .config import Config
 from .errors import RunError, UsageError
@@ -20,6 +21,7 @@ from .sources import open_source
 from .sources.base import Ask
 from .spool import Spool, disk_faults
 from .threads import Hold
+from .when.comparison import check_comparison
 from .when.period import find_period
 
 #: A report that starts this long after its moment says why.
@@ -54,10 +56,12 @@ class Preparer:
             with suppress(RunError):  # gone (a container restarted): the same period is fetched again
                 return self.spool.open_file(run, renderer.media_type)
         self.spool.require_space(SPACE, self.config.spool.quota)
-        table = self._timed("fetch", timings, hold, lambda: self._fetch(run, run.report, hold))
+        ask, table = self._timed("fetch", timings, hold, lambda: self._fetch(run, run.report, hold))
         hold.check()
         if judge is not None:
             judge(run, hold, table)
+        if run.report.compare:
+            table = self._timed("compare", timings, hold, lambda: self._compare(run, ask, table, hold))
         return self._timed("render", timings, hold, lambda: self._render(run, table, renderer, hold))
 
     def find(self, run: Run) -> ReportFile:
@@ -76,20 +80,28 @@ class Preparer:
 
     # Fetch ----------------------------------------------------------------------------------------------------------
 
-    def _fetch(self, run: Run, report: Report | None, hold: Hold) -> Table:
+    def _fetch(self, run: Run, report: Report | None, hold: Hold) -> tuple[Ask, Table]:
         assert report is not None
+        check_comparison(report)
         source = open_source(report.type)
         now = utc_now()
         api, shop = self.access.open_shop(run.shop, now, hold.pause)
         zone = run.zone or shop.zone or "UTC"
         period = self.period(run, report, zone)
-        table = source.fetch(Ask(report, period, shop, api, run.due_at, now, hold.check))
+        ask = Ask(report, period, shop, api, run.due_at, now, hold.check)
+        table = source.fetch(ask)
         late = late_because(run, now, zone)
         notes = table.about.notes
         if not (run.zone or shop.zone):
             notes = (*notes, "Neither the schedule nor the shop has a time zone; UTC was taken.")
         about = replace(table.about, late_because=late, notes=notes)
-        return self.spool.write_rows(run.id, Table(table.columns, table.rows, about))
+        return ask, self.spool.write_rows(run.id, Table(table.columns, table.rows, about))
+
+    def _compare(self, run: Run, ask: Ask, table: Table, hold: Hold) -> Table:
+        """Return *table* with what it is compared with, asked once the report is sure to be sent."""
+        about = replace(table.about, compared=fetch_compared(ask, utc_now()))
+        hold.check()
+        return self.spool.write_about(run.id, replace(table, about=about))
 
     def period(self, run: Run, report: Report, zone: str) -> Period:
         """
@@ -165,7 +177,7 @@ def late_because(run: Run, now: datetime, zone_name: str) -> str | None:
 
 
 def check_report(report: Report) -> None:
-    """Raise UsageError where the report's type, format, columns, filters or period are wrong: before it is stored."""
+    """Raise UsageError where the report's type, format, columns, filters, period or comparison is wrong."""
     from .sources.base import choose_columns, read_filters
     from .when.period import check_period
 
@@ -174,6 +186,7 @@ def check_report(report: Report) -> None:
     columns = choose_columns(source, report, None)
     read_filters(source, report.filters)
     check_period(report)
+    check_comparison(report)
     check_condition(report.condition, columns)
     if not report.title.strip():
         raise UsageError("A report needs a name.")

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 from tempfile import mkdtemp
@@ -16,7 +15,7 @@ from .errors import RunError
 from .lib.disk import FULL, code_of, reason, way_out
 from .lib.files import fsync_folder, owner_for_root, safe_name
 from .model import ReportFile, Run, Table
-from .tablefile import HEADER, ROWS, SpooledRows, header_to_json, open_table
+from .tablefile import HEADER, ROWS, SpooledRows, Tally, header_to_json, open_table
 
 #: The beginning of the names of what is not finished.
 MAKING = ".making-"
@@ -68,10 +67,7 @@ class Spool:
 
         Return the same table with rows that may be read again and again, its count and its totals right.
         """
-        folder = self.folder(run_id)
-        summed = [(index, column.key) for index, column in enumerate(table.columns) if column.total]
-        sums = dict.fromkeys((key for _, key in summed), Decimal(0))
-        count = 0
+        folder, tally = self.folder(run_id), Tally(table.columns)
         # A new file each time: whoever lost the run, and still writes, writes into the old one.
         with disk_faults(folder):
             (folder / ROWS).unlink(missing_ok=True)
@@ -79,19 +75,17 @@ class Spool:
                 _remove(left)
         encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
         with disk_faults(folder), (folder / ROWS).open("w", encoding="utf-8") as file:
-            for row in table.rows:
+            for row in tally.passing(table.rows):
                 file.write(encode(list(row)) + "\n")
-                count += 1
-                for index, key in summed:
-                    cell = row[index]
-                    if cell is not None:
-                        sums[key] += Decimal(str(cell))
-        totals = {key: str(value) for key, value in sums.items()}
-        about = replace(table.about, row_count=count, totals=totals)
-        made = Table(table.columns, SpooledRows(folder / ROWS), about)
+        about = replace(table.about, row_count=tally.row_count, totals=tally.totals)
+        return self.write_about(run_id, Table(table.columns, SpooledRows(folder / ROWS), about))
+
+    def write_about(self, run_id: str, table: Table) -> Table:
+        """Write down what *table* says about itself, for renderers and later attempts; its rows stay. Return it."""
+        folder = self.folder(run_id)
         with disk_faults(folder):
-            (folder / HEADER).write_text(header_to_json(made), encoding="utf-8")
-        return made
+            (folder / HEADER).write_text(header_to_json(table), encoding="utf-8")
+        return table
 
     @contextmanager
     def making(self, run_id: str, extension: str) -> Iterator[Path]:

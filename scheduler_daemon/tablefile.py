@@ -1,14 +1,15 @@
 """A table on disk: its header as JSON, its rows as a JSON array a line."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from .model import About, Column, ColumnKind, Period, Row, Table
+from .model import About, Column, ColumnKind, Compared, Period, Row, Table
 
 ROWS = "rows.jsonl"
 HEADER = "table.json"
@@ -30,6 +31,30 @@ class SpooledRows:
                 yield from json.loads(f"[{','.join(lines)}]")
 
 
+class Tally:
+    """Counts rows and sums their columns marked *total* while they pass; holds none of them."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self.row_count = 0
+        self._summed = [(index, column.key) for index, column in enumerate(columns) if column.total]
+        self._sums = dict.fromkeys((key for _, key in self._summed), Decimal(0))
+
+    def passing(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Yield *rows*, each one counted."""
+        for row in rows:
+            self.row_count += 1
+            for index, key in self._summed:
+                cell = row[index]
+                if cell is not None:
+                    self._sums[key] += Decimal(str(cell))
+            yield row
+
+    @property
+    def totals(self) -> dict[str, str]:
+        """Return the sums so far, as decimal text by column key."""
+        return {key: str(value) for key, value in self._sums.items()}
+
+
 def header_to_json(table: Table) -> str:
     """Return the columns and facts of *table* as JSON, for another process or a later attempt."""
     about = asdict(table.about) | {"totals": dict(table.about.totals)}
@@ -47,9 +72,14 @@ def open_table(folder: Path) -> Table:
 
 
 def _about(data: dict[str, Any]) -> About:
-    period = data.pop("period")
+    period, compared = _period(data.pop("period")), data.pop("compared", None)
     for name in ("due_at", "made_at", "complete_until"):
         data[name] = None if data[name] is None else datetime.fromisoformat(data[name])
-    start, end = (datetime.fromisoformat(period[name]) for name in ("start", "end"))
-    span = Period(period["name"], start, end, period["zone"])
-    return About(**(data | {"notes": tuple(data["notes"])}), period=span)
+    if compared is not None:
+        compared = Compared(**(compared | {"period": _period(compared["period"])}))
+    return About(**(data | {"notes": tuple(data["notes"])}), period=period, compared=compared)
+
+
+def _period(data: dict[str, Any]) -> Period:
+    start, end = (datetime.fromisoformat(data[name]) for name in ("start", "end"))
+    return Period(data["name"], start, end, data["zone"])

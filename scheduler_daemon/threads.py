@@ -52,7 +52,7 @@ class Hold:
     abort: threading.Event = field(default_factory=threading.Event)
     #: The run at work, None between runs.
     run: Run | None = None
-    #: What it is doing ("fetch", "render", "deliver").
+    #: What it is doing ("fetch", "compare", "render", "deliver").
     step: str = ""
     #: Rows fetched so far.
     rows: int = 0

@@ -12,7 +12,8 @@ from ..threads import Hold, ShopThreads
 from .output import plain
 
 #: Steps of a run as people say them.
-STEPS = {"": "starting", "start": "starting", "fetch": "fetching", "render": "rendering", "deliver": "delivering"}
+STEPS = {"": "starting", "start": "starting", "fetch": "fetching", "compare": "comparing"}
+STEPS |= {"render": "rendering", "deliver": "delivering"}
 #: Shops shown at once; a pool may have more.
 MOST = 12
 
