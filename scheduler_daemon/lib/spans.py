@@ -18,11 +18,12 @@ def days(start: datetime, end: datetime, zone_name: str) -> str:
     Return the half-open span [start, end) in words, in the zone.
 
     ``Sun 22 Nov 2026`` · ``16 to 22 Nov 2026`` · ``28 Nov to 4 Dec 2026`` · ``November 2026`` · ``2026``; a span that
-    ends within a day says when (``1 to 23 Nov 2026 until 08:00``), one that begins within a day says both moments.
+    ends within a day says when (``1 to 23 Nov 2026 until 08:00``), one that begins within a day, or is empty, says both
+    moments.
     """
     zone = find_zone(zone_name)
     first, after = start.astimezone(zone), end.astimezone(zone)
-    if not _is_day_start(start, zone):
+    if not _is_day_start(start, zone) or start == end:
         return f"{_minute(first)} to {_minute(after)}"
     last = (end - INSTANT).astimezone(zone)
     if not _is_day_start(end, zone):

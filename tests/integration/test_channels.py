@@ -135,6 +135,7 @@ def test_a_sender_may_have_a_name(tmp_path: Path) -> None:
         ("2025-01-01", "2026-01-01", "2025"),
         ("2026-11-01", "2026-11-23T08:00", "1 to 23 Nov 2026 until 08:00"),
         ("2026-11-22T08:00", "2026-11-23T08:00", "22 Nov 2026 08:00 to 23 Nov 2026 08:00"),
+        ("2026-11-23", "2026-11-23", "23 Nov 2026 00:00 to 23 Nov 2026 00:00"),
     ],
 )
 def test_a_period_is_said_as_people_say_it(first: str, after: str, said: str) -> None:
