@@ -162,13 +162,17 @@ def _gone(path: Path, why: str) -> DeliveryError:
 
 
 def _text(said: Summary, answers_to: str) -> str:
-    facts = [("Shop", said.shop), ("Period", said.period), ("Rows", said.rows), ("Complete until", said.complete)]
-    width = max(len(name) for name, _ in (*facts, *said.totals))
+    rows = f"{said.rows} {said.rows_change}".rstrip()
+    facts = [("Shop", said.shop), ("Period", said.period), ("Rows", rows), ("Complete until", said.complete)]
+    width = max(len(item[0]) for item in (*facts, *said.totals))
     lines = [said.title, "", *(f"{name.ljust(width)}  {value}" for name, value in facts)]
     lines += ["", said.late] if said.late else []
     if said.totals:
-        most = max(len(value) for _, value in said.totals)
-        lines += ["", *(f"{name.ljust(width)}  {value.rjust(most)}" for name, value in said.totals)]
+        most = max(len(value) for _, value, _ in said.totals)
+        lines.append("")
+        for name, value, change in said.totals:
+            padding = " " * (width - len(name))
+            lines.append(f"{summary.isolated(name)}{padding}  {value.rjust(most)} {change}".rstrip())
     lines += [line for note in said.notes for line in ("", note)]
     lines += ["", f"Attached: {said.file}"] if said.file else [""]
     if answers_to:

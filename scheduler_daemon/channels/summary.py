@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from unicodedata import bidirectional
 
-from ..lib import figures, spans
+from ..changes import amount_with_unit, change_of, change_of_rows, in_brackets
+from ..lib import spans
 from ..lib.words import plural
-from ..model import About, ColumnKind, ReportFile
+from ..model import About, ReportFile
 
 #: Controls (C0, C1, line and paragraph separators) to spaces; embedding, override and isolate signs (UAX 9) to nothing.
 SIGNS: dict[int, str | None] = {
@@ -31,14 +32,16 @@ class Summary:
     period: str
     #: How many rows: ``198``.
     rows: str
+    #: How that changed: ``(up 10.0 % from 180, 9 to 15 Nov 2026)``; empty where the report is compared with nothing.
+    rows_change: str
     #: How far the numbers are complete: ``22 Nov 2026 24:00 Paris``.
     complete: str
     #: Why it is late, as a whole sentence; empty where it is not.
     late: str
     #: Sentences that the reader must know.
     notes: tuple[str, ...]
-    #: The totals as (name, value).
-    totals: tuple[tuple[str, str], ...]
+    #: The totals as (name, value, how it changed or nothing).
+    totals: tuple[tuple[str, str, str], ...]
     #: The attached file: ``weekly-sales-2026-11-16.csv (14 kB)``; empty where none is.
     file: str
 
@@ -54,6 +57,7 @@ def summarise(file: ReportFile, *, attached: bool = True) -> Summary:
         shop=one_line(about.shop_name),
         period=f"{spans.days(about.period.start, about.period.end, about.zone)}, {named}",
         rows=f"{about.row_count:,}",
+        rows_change=in_brackets(change_of_rows(about), about),
         complete=spans.until(about.complete_until or about.period.end, about.zone),
         late=f"Late because {one_line(about.late_because, 2000)}" if about.late_because else "",
         notes=(*((NOTHING,) if not about.row_count else ()), *(one_line(note, 2000) for note in about.notes)),
@@ -70,7 +74,7 @@ def subject(about: About) -> str:
     because mail programs cut the end off.
     """
     complete = spans.until(about.complete_until or about.period.end, about.zone, year=False)
-    title, shop = _isolated(one_line(about.title, 80)), _isolated(one_line(about.shop_name, 60))
+    title, shop = isolated(one_line(about.title, 80)), isolated(one_line(about.shop_name, 60))
     days = spans.days(about.period.start, about.period.end, about.zone)
     made = f"{title}, {shop}: {days}, {plural(about.row_count, 'row')} until {complete}"
     return f"{made}; late because {one_line(about.late_because, 160).rstrip('.')}" if about.late_because else made
@@ -94,21 +98,16 @@ def one_line(text: str, limit: int = 200) -> str:
     return " ".join(held.split())[:limit].rstrip()
 
 
-def _isolated(name: str) -> str:
+def isolated(name: str) -> str:
     """Return *name* so that one written from the right does not turn the figures after it around."""
     turns = any(bidirectional(sign) in ("R", "AL") for sign in name)
     return f"{ISOLATE}{name}{POP}" if turns else name
 
 
-def _totals(file: ReportFile) -> list[tuple[str, str]]:
-    made = []
-    for column in file.columns:
-        value = file.about.totals.get(column.key)
-        if value is None:
-            continue
-        if column.kind is ColumnKind.MONEY:
-            shown = f"{figures.money(value, column.currency)} {column.currency or ''}".strip()
-        else:
-            shown = figures.grouped(value)
-        made.append((one_line(column.title), shown))
-    return made
+def _totals(file: ReportFile) -> list[tuple[str, str, str]]:
+    about = file.about
+    return [
+        (one_line(column.title), amount_with_unit(column, value), in_brackets(change_of(about, column), about))
+        for column in file.columns
+        if (value := about.totals.get(column.key)) is not None
+    ]

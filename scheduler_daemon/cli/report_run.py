@@ -6,14 +6,14 @@ from dataclasses import replace
 import click
 
 from ..app import App
+from ..changes import amount_with_unit, change_of, in_brackets
 from ..channels.address import parse_address
 from ..channels.summary import size
 from ..errors import RunError, UsageError
 from ..lib.clock import utc_now
-from ..lib.figures import grouped, money
 from ..lib.spans import days
 from ..lib.words import say_length
-from ..model import Column, ColumnKind, Recipient, Run, RunStatus, Schedule, Trigger
+from ..model import Recipient, Run, RunStatus, Schedule, Trigger
 from ..spool import Spool
 from .asking import find_report, readable
 from .at_work import at_work, require_open, still_queued
@@ -131,7 +131,7 @@ def _unfinished(app: App, done: Done) -> None:
 
 
 def _headline(app: App, run: Run) -> str:
-    """Return the report's most wanted total as a sentence, from the file in the spool; empty where there is none."""
+    """Return the most wanted total and how it changed, from the file in the spool; empty where there is none."""
     try:
         file = Spool(app.config.spool_dir).open_file(run, "")
     except (RunError, OSError, ValueError, KeyError):
@@ -140,10 +140,5 @@ def _headline(app: App, run: Run) -> str:
     column = next((totals[key] for key in HEADLINE if key in totals), None)
     if column is None:
         return ""
-    return f". {column.title} {_figure(column, file.about.totals[column.key])}"
-
-
-def _figure(column: Column, text: str) -> str:
-    if column.kind is not ColumnKind.MONEY:
-        return grouped(text)
-    return f"{money(text, column.currency)} {column.currency or ''}".rstrip()
+    change = in_brackets(change_of(file.about, column), file.about)
+    return f". {column.title} {amount_with_unit(column, file.about.totals[column.key])} {change}".rstrip()

@@ -1,6 +1,7 @@
 """Numbers as people read them: thousands grouped, every cent kept. Text in, text out; no binary float in between."""
 
-from decimal import Context, Decimal, InvalidOperation
+from collections.abc import Callable
+from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 
 #: Decimals of the currencies that do not have two (ISO 4217, list one, column "minor unit").
 MINOR_UNITS = {
@@ -13,6 +14,7 @@ MINOR_UNITS = {
 }
 #: Enough digits that no amount is rounded.
 EXACT = Context(prec=200)
+TENTH = Decimal("0.1")
 
 
 def grouped(value: object) -> str:
@@ -38,6 +40,27 @@ def money(value: object, currency: str | None) -> str:
     except InvalidOperation:
         return _written(number)
     return _written(usual if usual == number else number)
+
+
+def change(value: object, before: object, shown: Callable[[str], str] = grouped) -> str:
+    """
+    Return how a figure differs from the one *before*: ``up 12.3 % from 1,098.75``, ``unchanged``.
+
+    *shown* writes the one before. The percentage is of the one before, rounded half up to a tenth. It is left out where
+    it would be no figure: from 0, and where one of the two is negative (``up from 0.00``, ``down from 20.00``).
+    """
+    now, then = _read(value), _read(before)
+    if now is None or then is None:
+        return f"from {before}"
+    if now == then:
+        return "unchanged"
+    way = "up" if now > then else "down"
+    if then <= 0 or now < 0:
+        return f"{way} from {shown(str(before))}"
+    percent = EXACT.divide(EXACT.multiply(EXACT.abs(EXACT.subtract(now, then)), Decimal(100)), then)
+    tenths = percent.quantize(TENTH, rounding=ROUND_HALF_UP, context=EXACT)
+    said = grouped(tenths) if tenths else f"less than {TENTH}"
+    return f"{way} {said} % from {shown(str(before))}"
 
 
 def _read(value: object) -> Decimal | None:

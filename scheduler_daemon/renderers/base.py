@@ -1,11 +1,13 @@
 """What a renderer is."""
 
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Protocol
 
+from ..changes import WORDS
 from ..lib.zones import find_zone
-from ..model import Column, ColumnKind, Table
+from ..model import About, Column, ColumnKind, Table
 
 
 class Renderer(Protocol):
@@ -57,6 +59,7 @@ def facts(table: Table) -> list[tuple[str, str]]:
         ("Currency", about.currency or "unknown"),
         ("Rows", str(about.row_count)),
         *((f"Sum of {titles.get(key, key)}", value) for key, value in about.totals.items()),
+        *_compared(about, titles, at),
         ("Due at", at(about.due_at)),
         ("Made at", at(about.made_at)),
         ("API version", about.api_version or "none"),
@@ -65,3 +68,16 @@ def facts(table: Table) -> list[tuple[str, str]]:
     if about.late_because:
         lines.append(("Late because", about.late_because))
     return lines + [("Note", note) for note in about.notes]
+
+
+def _compared(about: About, titles: Mapping[str, str], at: Callable[[datetime], str]) -> Iterator[tuple[str, str]]:
+    """Yield the same facts of what the report is compared with, nothing where with nothing."""
+    compared = about.compared
+    if compared is None:
+        return
+    yield "Compared with", WORDS.get(compared.word, compared.word)
+    yield "Compared from", at(compared.period.start)
+    yield "Compared up to (excluded)", at(compared.period.end)
+    yield "Rows, compared", str(compared.row_count)
+    for key, value in compared.totals.items():
+        yield f"Sum of {titles.get(key, key)}, compared", value

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..changes import change_of, change_of_rows, compared_span
 from ..lib import spans
 from ..lib.words import plural
 from ..model import Cell, Column, ColumnKind, Row, Table
@@ -43,12 +44,13 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One figure above the bars: the column's *key* and name, the value and what it is in."""
+    """One figure above the bars: the column's *key* and name, the value, what it is in, and how it changed."""
 
     key: str
     name: str
     value: str
     unit: str
+    change: str
 
 
 class Html:
@@ -121,6 +123,7 @@ def _sentences(table: Table, count: int) -> dict[str, str]:
         said = f"None of the {whole} is shown; the totals and bars count every one."
     return {
         "period": spans.days(about.period.start, about.period.end, about.zone),
+        "compared": compared_span(about),
         "place": spans.place(about.zone),
         "complete": spans.until(about.complete_until or about.period.end, about.zone),
         "rows_said": whole,
@@ -134,11 +137,12 @@ def _size(columns: int) -> str:
 
 
 def _cards(table: Table) -> list[Card]:
-    made = [Card("", "Rows", f"{table.about.row_count:,}", "")]
+    made = [Card("", "Rows", f"{table.about.row_count:,}", "", change_of_rows(table.about))]
     for column in table.columns:
         if column.key in table.about.totals:
             unit = (column.currency or "") if column.kind is ColumnKind.MONEY else ""
-            made.append(Card(column.key, column.title, shown(column, table.about.totals[column.key]), unit))
+            value, change = shown(column, table.about.totals[column.key]), change_of(table.about, column)
+            made.append(Card(column.key, column.title, value, unit, change))
     return made
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openpyxl import load_workbook
 
 from scheduler_daemon.access import ShopAccess
 from scheduler_daemon.channels import Parcel
@@ -20,6 +21,7 @@ from scheduler_daemon.lib.http import open_http
 from scheduler_daemon.lib.secret import Secret
 from scheduler_daemon.model import Lease, Period, Recipient, Report, Run, RunStatus, Trigger
 from scheduler_daemon.prepare import Preparer
+from scheduler_daemon.renderers import child as in_child
 from scheduler_daemon.shopify.check import check_shop
 from scheduler_daemon.shopify.client import Client
 from scheduler_daemon.simulator import SimShop, Simulator
@@ -228,6 +230,18 @@ def test_no_row_and_no_column_is_added_to_the_file(preparer: Preparer, kind: str
     assert (compared.columns, compared.about.row_count) == (plain.columns, plain.about.row_count)
     if kind == "csv":
         assert compared.path.read_bytes() == plain.path.read_bytes()
+
+
+def test_a_workbook_made_in_a_process_of_its_own_knows_the_comparison(
+    preparer: Preparer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_child, "CHILD_ROWS", 5)
+    run, hold = a_run(format="xlsx")
+    file = preparer.make(run, hold, {})
+    assert file.about.row_count > 5
+    assert file.about.compared is not None
+    facts = {row[0]: row[1] for row in load_workbook(file.path)["About"].iter_rows(values_only=True)}
+    assert facts["Rows, compared"] == str(file.about.compared.row_count)
 
 
 def test_what_is_not_sent_is_compared_with_nothing(preparer: Preparer, shop: SimShop) -> None:
