@@ -16,6 +16,7 @@ from ..model import Occurrence, Pause, Period, Plan, Recipient, Run, RunStatus
 from ..prepare import LATE
 from ..store import SeenSchedule
 from ..tick import UNPLANNABLE, Only
+from ..when.comparison import find_comparison
 from .moments import say_moment, zone_or_utc
 from .output import echo_json, plain, table
 from .pause import paused
@@ -39,6 +40,8 @@ class Due:
     recipients: tuple[Recipient, ...] = ()
     #: What each occurrence that would run is about.
     periods: dict[str, Period] = field(default_factory=dict)
+    #: What each is compared with; none where with nothing.
+    compared: dict[str, Period] = field(default_factory=dict)
 
 
 def dry_run(app: App, only: Only, as_json: bool) -> int:
@@ -99,6 +102,8 @@ def _look(app: App, seen: SeenSchedule, now: datetime, pauses: Sequence[Pause]) 
     try:
         made.recipients = app.performer.deliverer.to_whom(schedule.recipients)
         made.periods = {item.key: app.performer.preparer.period_of(schedule, item.due_at, zone) for item in plan.to_run}
+        found = {key: find_comparison(schedule.report, period) for key, period in made.periods.items()}
+        made.compared = {key: period for key, period in found.items() if period is not None}
     except (RunError, UsageError) as error:
         made.problem = f"would fail: {error.message}"
     return made
@@ -135,6 +140,8 @@ def _rows(item: Due, now: datetime) -> list[tuple[str, ...]]:
     for occurrence in plan.to_run:
         period = item.periods.get(occurrence.key)
         about = days(period.start, period.end, period.zone) if period else ""
+        if compared := item.compared.get(occurrence.key):
+            about += f", compared with {days(compared.start, compared.end, compared.zone)}"
         words = item.problem or _late(occurrence, now)
         people = _people(item.recipients)
         made.append((seen.shop, seen.name, say_moment(occurrence.due_at, zone, now), words, about, people))
@@ -167,13 +174,15 @@ def _as_data(item: Due, now: datetime) -> dict[str, Any]:
 
 
 def _occurrence(item: Due, found: Occurrence, now: datetime) -> dict[str, Any]:
-    period = item.periods.get(found.key)
+    period, compared = item.periods.get(found.key), item.compared.get(found.key)
     return {
         "key": found.key,
         "due_at": iso(found.due_at),
         "late_seconds": max(0, int((now - found.due_at).total_seconds())),
         "period_from": iso(period.start) if period else None,
         "period_to": iso(period.end) if period else None,
+        "compared_from": iso(compared.start) if compared else None,
+        "compared_to": iso(compared.end) if compared else None,
     }
 
 

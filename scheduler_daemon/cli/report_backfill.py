@@ -8,11 +8,11 @@ from typing import Any
 import click
 
 from ..app import App
+from ..compare import require_whole
 from ..errors import RunError, UsageError
 from ..lib.clock import iso, utc_now
 from ..lib.words import plural
 from ..model import Occurrence, Run, RunStatus, Schedule, Trigger
-from ..sources.base import require_reach
 from ..store import SeenSchedule
 from ..when.period import midnight
 from ..when.timetable import occurrences, zone_of
@@ -159,13 +159,13 @@ def _choose(app: App, schedule: Schedule, found: Sequence[Occurrence], again: bo
 
 
 def _require_reach(app: App, schedule: Schedule, make: Sequence[Occurrence], zone_name: str) -> None:
-    """Raise UsageError where the token cannot show the earliest period whole: better now than in each run."""
+    """Raise UsageError where the token cannot show the earliest period or its comparison: better now than later."""
     if not make:
         return
     shop = app.store.shops.find(schedule.shop)
     try:
         period = app.performer.preparer.period_of(schedule, make[0].due_at, zone_name)
-        require_reach(period, shop.scopes, utc_now())
+        require_whole(schedule.report, period, shop.scopes, utc_now())
     except RunError as error:
         raise UsageError(error.message, code=error.code, hint=error.hint) from None
 

@@ -10,6 +10,7 @@ import click
 from ..app import delivery_mode
 from ..channels import check_kind
 from ..channels.address import parse_address
+from ..compare import require_whole
 from ..config import Config
 from ..errors import RunError, UsageError
 from ..lib.clock import to_ms, utc_now
@@ -19,10 +20,11 @@ from ..model import CatchUp, Overlap, Recipient, Report, Schedule
 from ..prepare import check_report
 from ..renderers import KINDS
 from ..sources import TYPES, open_source
-from ..sources.base import require_reach, require_scopes
+from ..sources.base import require_scopes
 from ..store import Store
 from ..store.row_checks import MOST, check_zone
 from ..tick import Planner
+from ..when.comparison import COMPARISONS, read_comparison
 from ..when.period import PERIODS, find_period
 from ..when.rule_parts import read_weekday
 from ..when.rule_text import DAYS, sentence
@@ -48,6 +50,9 @@ OPTIONS = [
     click.option("--period", help=f"What it is about: {', '.join(PERIODS)}."),
     click.option("--from", "from_", help="First day of a custom period."),
     click.option("--to-day", help="Last day of a custom period."),
+    click.option(
+        "--compare", help=f"Compares totals: {', '.join(COMPARISONS)}, none. A second fetch, as costly as the first."
+    ),
     click.option("--format", "format_", help=f"File format: {', '.join(KINDS)}."),
     click.option("--columns", help="Columns to show, comma separated; key=Title renames one."),
     click.option("--filter", "filters", multiple=True, help="A filter, name=value; may be repeated; name= is none."),
@@ -197,7 +202,7 @@ def _with_cursor(store: Store, config: Config, made: Schedule, now: datetime) ->
         raise UsageError(f"{sentence(rule)} {what}.", code="bad_recurrence", hint=hint)
     try:
         period = find_period(made.report, upcoming.due_at, name, week_start=config.reports.first_day(made.shop))
-        require_reach(period, shop.scopes, upcoming.due_at)
+        require_whole(made.report, period, shop.scopes, upcoming.due_at)
     except RunError as error:
         raise UsageError(error.message, code=error.code, hint=error.hint) from None
     return replace(made, next_due_at=upcoming.due_at, rule_hash=mark_of(rule, name, upcoming))
@@ -237,6 +242,7 @@ def _report(old: Report, given: dict[str, Any]) -> Report:
         period=period,
         period_from=given["from_"] or old.period_from if period == "custom" else None,
         period_to=given["to_day"] or old.period_to if period == "custom" else None,
+        compare=old.compare if given["compare"] is None else read_comparison(given["compare"]),
         week_start=old.week_start if given["week_start"] is None else _week_start(given["week_start"]),
         columns=columns,
         filters=filters,

@@ -122,6 +122,7 @@ def data(seen: SeenSchedule) -> dict[str, object]:
         "period": report.period,
         "period_from": report.period_from or None,
         "period_to": report.period_to or None,
+        "compare": report.compare or None,
         "columns": [key for key, _ in report.columns],
         "filters": dict(report.filters),
         "condition": dict(report.condition) or None,

@@ -25,6 +25,7 @@ from ..renderers.base import local, title_of, zone_of
 from ..sources import open_source
 from ..sources.base import Ask
 from ..store import SeenSchedule, Store
+from ..when.comparison import find_comparison
 from .asking import find_report, opened, readable
 from .context import Context
 from .groups import Whole, example
@@ -47,7 +48,8 @@ def preview(context: Context, report: str, count: int, page: Path | None, as_jso
     """
     Show the first rows that REPORT (id or name) would have now.
 
-    One page is asked of the shop; nothing is recorded, delivered or moved.
+    One page is asked of the shop; nothing is recorded, delivered or moved. What the report is compared with is named
+    and not fetched: that takes all rows.
     """
     config = context.config()
     with opened(context) as store:
@@ -71,9 +73,15 @@ def _fetch(config: Config, store: Store, seen: SeenSchedule, report: Report, cou
         api, shop = preparer.access.open_shop(seen.shop, now, time.sleep, learn=False)
         zone = readable(seen).zone or shop.zone or "UTC"
         period = preparer.period_of(readable(seen), now, zone)
+        compared = find_comparison(report, period)
         made = source.fetch(Ask(report, period, shop, api, now, now, lambda _: None, first_page=True))
         rows = list(islice(made.rows, count + 1))
-    return Table(made.columns, rows[:count], made.about), len(rows) <= count
+    about = made.about
+    if compared is not None:
+        span = days(compared.start, compared.end, zone)
+        note = f"The report compares its totals with {span}; a preview has none, and does not ask for that time."
+        about = replace(about, notes=(note, *about.notes))
+    return Table(made.columns, rows[:count], about), len(rows) <= count
 
 
 def _write(found: Table, page: Path) -> None:

@@ -13,6 +13,7 @@ from ..lib.words import say_length
 from ..model import Report, Schedule
 from ..sources import TYPES, open_source
 from ..store import SeenSchedule, Store
+from ..when.comparison import COMPARISONS
 from ..when.period import PERIODS
 from ..when.rule_text import sentence
 from ..when.timetable import say_next, zone_of
@@ -53,6 +54,7 @@ def _shown(seen: SeenSchedule, week_start: str) -> dict[str, object]:
         "next": say_moment(seen.due_at, zone, now) if seen.due_at and schedule.active else "none",
         "last run": say_moment(last, zone, now) if last else "none yet",
         "period": _period(report, week_start),
+        "compared with": report.compare or "nothing",
         "format": report.format,
         "columns": [f"{key}={title}" if title else key for key, title in report.columns] or "those of its type",
         "filters": [f"{key}={value}" for key, value in report.filters.items()] or "none",
@@ -90,7 +92,7 @@ def types(as_json: bool) -> None:
         about: dict[str, Any] = {"type": key, "title": source.title, "scopes": list(source.scopes)}
         found.append({**about, "columns": columns, "filters": filters})
     if as_json:
-        echo_json("types", found, periods=PERIODS)
+        echo_json("types", found, periods=PERIODS, comparisons=COMPARISONS)
         return
     for item in found:
         click.echo(f"{item['type']}  {item['title']}, needs {', '.join(item['scopes'])}")
@@ -100,6 +102,9 @@ def types(as_json: bool) -> None:
     click.echo("periods")
     for name, text in PERIODS.items():
         click.echo(f"  {name:14} {text}")
+    click.echo("comparisons")
+    for name, text in COMPARISONS.items():
+        click.echo(f"  {name:15} {text}")
 
 
 def say_made(store: Store, config: Config, made: Schedule) -> None:
