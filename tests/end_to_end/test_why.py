@@ -491,7 +491,7 @@ def test_every_code_of_a_run_has_a_hint() -> None:
     from scheduler_daemon.errors import CODES
 
     of_commands = {
-        "usage", "config_invalid", "unknown_shop",
+        "usage", "config_invalid", "unknown_shop", "unknown_comparison",
         "unknown_schedule", "unknown_run", "already_running", "delivery_held",
         "reports_failed", "overdue", "database_newer", "database_foreign", "database_owner", "database_network",
         "database_outdated", "notices_unset", "notices_untold", "command_failed", "cursor_missing", "shop_paused",
