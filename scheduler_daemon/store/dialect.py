@@ -37,16 +37,19 @@ class Dialect:
     returning: bool = True
     #: What locks a selected row until the end of the transaction; empty where there is one writer anyway.
     lock: str = " FOR UPDATE"
+    #: What keeps a selected row from being deleted until the end of the transaction.
+    share: str = " FOR KEY SHARE"
 
     def text(self, sql: str) -> str:
         """
-        Return *sql*, written with ``?``, ``{ours}``, ``{app}``, ``{now}`` and ``{of_run}``, in this engine's words.
+        Return *sql*, written with ``?``, ``{ours}``, ``{app}``, ``{now}``, ``{share}`` and ``{of_run}``, in its words.
 
         ``{of_run}`` stands behind the table of deliveries where those of one run are changed.
         """
         ours = f"{self.ours}." if self.ours else ""
         apps = f'"{self.apps}".' if self.apps else ""
         made = sql.replace("{ours}", ours).replace("{app}", apps).replace("{now}", NOW[self.kind])
+        made = made.replace("{share}", self.share)
         if self.mark != "?":
             made = made.replace("%", "%%").replace("?", self.mark)
         # InnoDB locks every row that it looks at, and through the index of states those are other shops' too.
@@ -60,7 +63,7 @@ class Dialect:
 def dialect(kind: str, app_schema: str) -> Dialect:
     """Return the dialect of *kind*; *app_schema* is where the app's tables are, for engines with schemas."""
     if kind == "sqlite":
-        return Dialect(kind, begin="BEGIN IMMEDIATE", mark="?", same="IS", least="MIN", lock="")
+        return Dialect(kind, begin="BEGIN IMMEDIATE", mark="?", same="IS", least="MIN", lock="", share="")
     if kind == "mysql":
-        return Dialect(kind, same="<=>", returning=False)
+        return Dialect(kind, same="<=>", returning=False, share=" LOCK IN SHARE MODE")
     return Dialect(kind, ours="scheduler", apps=app_schema)

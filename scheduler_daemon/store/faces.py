@@ -16,6 +16,10 @@ from .moments import Style, encode
 
 WORDS = {RunStatus.SUCCEEDED: "SUCCESS"}
 
+#: A schedule that the app has deleted has no history any more: its foreign key would refuse the row, and with it the
+#: start of each of the shop's runs. Its row stays as it is until the commit, so that none is deleted in between.
+KNOWN = 'SELECT 1 FROM {app}"ReportSchedule" WHERE "id" = ?{share}'
+
 STARTED = """
 INSERT INTO {app}"ReportHistory" ("id", "reportScheduleId", "shop", "status", "startedAt")
 VALUES (?, ?, ?, 'RUNNING', ?)
@@ -39,11 +43,11 @@ class Faces:
         self.has_table = has_table
         self.last_run = last_run
         self.history = history
-        self._texts = {sql: engine.text(sql) for sql in (STARTED, CLOSED, LEDGER, LAST_RUN)}
+        self._texts = {sql: engine.text(sql) for sql in (KNOWN, STARTED, CLOSED, LEDGER, LAST_RUN)}
 
     def started(self, execute: Execute, run: Run) -> None:
-        """Show that *run* runs."""
-        if self.has_table:
+        """Show that *run* runs, where the app still knows its schedule."""
+        if self.has_table and execute(self._texts[KNOWN], (run.schedule_id,)).fetchone() is not None:
             at = encode(run.started_at, self.history)
             execute(self._texts[STARTED], (run.id, run.schedule_id, run.shop, at))
 
