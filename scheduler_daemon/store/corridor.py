@@ -72,6 +72,11 @@ UPDATE {ours}scheduler_run SET period_start = ?, period_end = ?, record_count = 
   sha256 = ?, spool_path = ?
 WHERE id = ? AND fence = ? AND status = 'running'"""
 
+#: What a commit of `finish` left behind: where its answer was lost it is made again, and must not be taken for a lost
+#: lease. The run that it started is the only one that runs under this fence.
+FINISHED = "SELECT 1 FROM {ours}scheduler_attempt WHERE run_id = ? AND number = ? AND fence = ? AND holder = ?"
+FOLLOWING = f"SELECT {RUN_COLUMNS} FROM {{ours}}scheduler_run WHERE shop = ? AND status = 'running' AND fence = ?"
+
 #: "Since the last success" goes on where the period of the last scheduled run that succeeded ended: its due moment.
 MOVE_MARK = """
 UPDATE {ours}scheduler_schedule SET mark = ? WHERE schedule_id = ? AND (mark IS NULL OR mark < ?)"""
@@ -96,6 +101,7 @@ class Corridor:
         self._choose_text, self._take_text, self._show_text = map(engine.text, (CHOOSE, TAKE, SHOW))
         self._publish_text, self._delivery_text = map(engine.text, (PUBLISH, ADD_DELIVERY))
         self._mark_text = engine.text(MOVE_MARK)
+        self._finished_text, self._following_text = map(engine.text, (FINISHED, FOLLOWING))
 
     def enter(self, lease: Lease, repeatable: Sequence[str]) -> tuple[list[tuple[str, RunStatus]], Run | None]:
         """
@@ -174,8 +180,8 @@ class Corridor:
         Close *run*'s attempt as *outcome* says and, with *go_on*, start the shop's next run in the same commit.
 
         *also* writes in that commit what else follows (`Troubles`). Return the next run, or None. A run that would wait
-        again while a person wants it cancelled is over. Raise LeaseLost where the run is no longer ours: nothing was
-        written.
+        again while a person wants it cancelled is over. Made again, because its answer was lost, it returns what it
+        returned. Raise LeaseLost where the run is no longer ours: nothing was written.
         """
         at_once = self.engine.kind == "postgres" and not self.faces.has_table and outcome.status.final
         if not at_once or also is not None or moves_mark(run, outcome):
@@ -194,7 +200,7 @@ class Corridor:
                 self.leases.require(lease, execute)  # locks the row until the commit; SQLite has one writer anyway
             wished = not outcome.status.final and self.cancelling.is_wished(execute, run.id)
             if execute(self._close_text, close).rowcount != 1:
-                raise LeaseLost(f"Run {run.id} is no longer ours.")
+                return self._finished_before(execute, lease, run)
             execute(self._attempt_text, attempt)
             if also is not None:
                 also(execute)
@@ -221,8 +227,17 @@ class Corridor:
         )
         row = self.engine.write(CLOSE_AND_START_POSTGRES, values)[0]
         if row[0] != 1:
-            raise LeaseLost(f"Run {run.id} is no longer ours.")
+            return cast(Run | None, self.engine.together(lambda execute: self._finished_before(execute, lease, run)))
         return None if row[1] is None else run_from_row(row[1:])
+
+    def _finished_before(self, execute: Execute, lease: Lease, run: Run) -> Run | None:
+        """Return what the same `finish` returned when its answer was lost; raise LeaseLost where there was none."""
+        self.leases.require(lease, execute)
+        key = (run.id, run.attempt, lease.fence, self.leases.holder)
+        if execute(self._finished_text, key).fetchone() is None:
+            raise LeaseLost(f"Run {run.id} is no longer ours.")
+        row = execute(self._following_text, (lease.shop, lease.fence)).fetchone()
+        return None if row is None else run_from_row(row)
 
     def leave(self, lease: Lease, finished: Sequence[str] = ()) -> bool:
         """Give the shop back; *finished* has the ids of the schedules whose runs ended under this lease."""

@@ -4,6 +4,8 @@ The outbox: one row for each recipient of a run, written before anything is sent
 `pending -> sending` is committed at the last moment at which nothing can have gone out (a mail's final dot is still to
 come), and the channel's answer after it. What is found in `sending` later may have gone out (DESIGN 6); what failed
 before that moment has not, and goes on from `pending`.
+
+A commit whose answer was lost is made again, and recognised: the row already is what it should become.
 """
 
 import json
@@ -25,11 +27,13 @@ WHERE id = ? AND state IN ('pending', 'sending')"""
 END = """
 UPDATE {ours}scheduler_delivery SET state = ?, receipt = ?, error_code = ?, error = ?, not_before = ?,
   attempts = attempts + 1, updated_at = {now}
-WHERE id = ? AND state IN ('pending', 'sending')"""
+WHERE id = ? AND attempts = ? AND state IN ('pending', 'sending')"""
 
 RECALL = """
 UPDATE {ours}scheduler_delivery SET state = ?, receipt = ?, error_code = NULL, error = NULL, updated_at = {now}
 WHERE id = ? AND state = 'unknown'"""
+
+IS_SO = "SELECT 1 FROM {ours}scheduler_delivery WHERE id = ? AND state = ? AND attempts = ?"
 
 
 class Deliveries:
@@ -39,12 +43,13 @@ class Deliveries:
         self.engine = engine
         self.leases = leases
         self._begin_text, self._end_text = engine.text(BEGIN), engine.text(END)
-        self._recall_text = engine.text(RECALL)
+        self._recall_text, self._is_so_text = engine.text(RECALL), engine.text(IS_SO)
         self._give_up_text = engine.text(CLOSE_PENDING)
 
     def begin(self, lease: Lease, delivery: Delivery) -> None:
         """Commit that *delivery* goes out now; raise LeaseLost where that is no longer ours to do."""
-        self._write(lease, delivery, self._begin_text, (delivery.id,))
+        after = (DeliveryState.SENDING, delivery.attempts)
+        self._write(lease, delivery, self._begin_text, (delivery.id,), after)
 
     def end(
         self,
@@ -59,11 +64,14 @@ class Deliveries:
         """Commit how the sending of *delivery* ended; raise LeaseLost where a new holder has judged it."""
         code, sentence = error if error else (None, None)
         wait = 0 if not_before is None else to_ms(not_before)
-        self._write(lease, delivery, self._end_text, (state.value, _facts(receipt), code, sentence, wait, delivery.id))
+        known = (delivery.id, delivery.attempts)
+        values = (state.value, _facts(receipt), code, sentence, wait, *known)
+        self._write(lease, delivery, self._end_text, values, (state, delivery.attempts + 1))
 
     def recall(self, lease: Lease, delivery: Delivery, state: DeliveryState, receipt: Receipt | None) -> None:
         """Commit what became of an `unknown` *delivery* after all: `delivered`, or `pending` again; raise LeaseLost."""
-        self._write(lease, delivery, self._recall_text, (state.value, _facts(receipt), delivery.id))
+        values = (state.value, _facts(receipt), delivery.id)
+        self._write(lease, delivery, self._recall_text, values, (state, delivery.attempts))
 
     def give_up(self, lease: Lease, run_id: str, error: tuple[str, str]) -> None:
         """Commit that what is still `pending` of a run is not sent, and why; raise LeaseLost."""
@@ -74,9 +82,17 @@ class Deliveries:
 
         self.engine.together(close)
 
-    def _write(self, lease: Lease, delivery: Delivery, text: str, values: Sequence[object]) -> None:
+    def _write(
+        self, lease: Lease, delivery: Delivery, text: str, values: Sequence[object], after: tuple[DeliveryState, int]
+    ) -> None:
+        """Run *text*; where it fits no row, the row must have the state and attempts *after*: else raise LeaseLost."""
+        state, attempts = after
+
         def steps(execute: Execute) -> None:
-            if not self.leases.holds(lease, execute) or execute(text, values).rowcount != 1:
+            self.leases.require(lease, execute)
+            if execute(text, values).rowcount == 1:
+                return
+            if execute(self._is_so_text, (delivery.id, state.value, attempts)).fetchone() is None:
                 raise LeaseLost(f"Delivery {delivery.id} is no longer ours.")
 
         self.engine.together(steps)

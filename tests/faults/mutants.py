@@ -31,7 +31,7 @@ DELIVERED_FIRST = (
     Change("deliver.py", "            self._delivered(row, receipt, hold)\n", "            pass\n"),
     Change(
         "store/deliveries.py",
-        "        self._write(lease, delivery, self._begin_text, (delivery.id,))\n",
+        "        self._write(lease, delivery, self._begin_text, (delivery.id,), after)\n",
         "        return\n",
     ),
     Change("deliver.py", "            self._failed(row, error, hold)\n", "            pass\n"),
