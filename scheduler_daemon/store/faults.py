@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from ..errors import SchedulerError, StoreError
 
 #: Beginnings of SQLSTATE that waiting or another connection can cure: connection (08), insufficient resources (53),
-#: operator intervention (57), serialization and deadlock (40), lock not available (55). PostgreSQL docs, appendix A.
-PASSING = ("08", "53", "57", "40", "55")
+#: operator intervention (57), serialization and deadlock (40), lock not available (55), a transaction in which nothing
+#: happened for too long (25P03). PostgreSQL docs, appendix A.
+PASSING = ("08", "53", "57", "40", "55", "25P03")
 
 #: ENOSPC, as MySQL names it: "Got error 28 from storage engine", "(Errcode: 28 ...", "(errno: 28 ...".
 NO_SPACE = re.compile(r"\b(?:error|err(?:no|code):) 28\b", re.IGNORECASE)

@@ -14,6 +14,9 @@ from .urls import Target
 CHECKPOINT_PAGES = 4000
 #: Seconds that a statement may wait for another's lock, and last, on a server.
 LOCK_WAIT, LONGEST = 5, 30
+#: Seconds after which a server ends a transaction in which nothing happens: a frozen process holds rows, and its shop's
+#: among them, that nobody else can claim. Between two statements of ours lies no more than a little Python.
+IDLE_IN_TRANSACTION = 15
 #: MySQL's own level takes locks on gaps between rows, and two daemons that queue would wait for each other.
 READ_COMMITTED = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
 
@@ -42,7 +45,9 @@ def open_postgres(target: Target, **_: Any) -> Any:
     if target.pgbouncer:
         extra["prepare_threshold"] = None
     else:
-        extra["options"] = f"-c timezone=UTC -c statement_timeout={LONGEST}s -c lock_timeout={LOCK_WAIT}s"
+        waits = f"-c statement_timeout={LONGEST}s -c lock_timeout={LOCK_WAIT}s"
+        waits += f" -c idle_in_transaction_session_timeout={IDLE_IN_TRANSACTION}s"
+        extra["options"] = f"-c timezone=UTC {waits}"
     return peewee("postgres").PostgresqlDatabase(target.conninfo, prefer_psycopg3=True, **extra)
 
 
@@ -102,3 +107,5 @@ def prepare_connection(target: Target, connection: Any) -> None:
         connection.adapters.register_loader("timestamp", _any_moment())
     if target.kind == "mysql":
         connection.cursor().execute(READ_COMMITTED)
+        if "MariaDB" in connection.get_server_info():  # MySQL knows no such limit
+            connection.cursor().execute(f"SET SESSION idle_transaction_timeout = {IDLE_IN_TRANSACTION}")

@@ -11,6 +11,7 @@ from ..model import Recurrence, RuleKind, RunStatus, Schedule, SkipReason
 from ..when import recurrence
 from .cancelling import CLOSE_PENDING
 from .engine import Engine
+from .leases import lock_shops
 from .moments import Style, encode
 from .row_checks import MOST_SHOWN, bad
 from .schedule_rows import SeenSchedule, is_active, read_row, schedule_query
@@ -83,6 +84,7 @@ class Schedules:
     def edit(self, schedule: Schedule, now: datetime) -> None:
         """Write an edited schedule with its new cursor; raise UsageError where somebody else edited it meanwhile."""
         with self.engine.transaction():
+            lock_shops(self.engine, [schedule.shop])
             query = self.ours.select(self.ours.version).where(self.ours.schedule_id == schedule.id)
             rows = self.engine.fetch(query)
             if rows and rows[0][0] != schedule.version:
@@ -164,6 +166,7 @@ class Schedules:
         )
         waiting = RunStatus.QUEUED.value
         with self.engine.transaction():
+            lock_shops(self.engine, self._shop_of(schedule_id))
             ids = self.engine.fetch(run.select(run.id).where(run.schedule_id == schedule_id, run.status == waiting))
             names = [row[0] for row in ids]
             cancelled = self.engine.change(cancel.where(run.id.in_(names), run.status == waiting)) if names else 0
@@ -172,6 +175,9 @@ class Schedules:
             self.engine.change(self.app.delete().where(self.app.id == schedule_id))
             self.engine.change(self.ours.delete().where(self.ours.schedule_id == schedule_id))
         return cancelled
+
+    def _shop_of(self, schedule_id: str) -> list[str]:
+        return [row[0] for row in self.engine.fetch(self.app.select(self.app.shop).where(self.app.id == schedule_id))]
 
     def counts(self) -> dict[str, int]:
         """Return how many active schedules are ours ("reports") and how many are of no type of ours ("foreign")."""

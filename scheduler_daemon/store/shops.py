@@ -88,12 +88,14 @@ class Shops:
     def resume(self, domain: str) -> bool:
         """Let the shop go on, and tell so where its pause was told; False where it was not paused."""
         with self.engine.transaction():
+            lock_shops(self.engine, [domain])
             if not self._end_pause(domain):
                 return False
             self.troubles.recovered(self.engine.execute(), domain, "", domain, "", None)
         return True
 
     def _end_pause(self, domain: str) -> bool:
+        """End a pause of the shop, whose row is locked: what is queued meanwhile is seen, or waits for us."""
         row, run = self.shop, self.engine.tables.run
         queued = (run.shop == domain) & (run.status == RunStatus.QUEUED.value)
         fn = self.engine.tables.fn
@@ -118,6 +120,7 @@ class Shops:
         session, row = self.engine.tables.session, self.shop
         facts = (row.name, row.zone, row.currency, row.plan, row.scopes, row.checked_at)
         with self.engine.transaction():
+            lock_shops(self.engine, [domain])
             self._end_pause(domain)
             sessions = self.engine.change(session.delete().where(session.shop == domain))
             query = row.update(dict.fromkeys(facts)).where(row.shop == domain, row.checked_at.is_null(False))
