@@ -44,13 +44,13 @@ class App:
     @property
     def mode(self) -> str:
         """The delivery mode now: "hold", "redirect" or "live"."""
-        return self.planner.mode
+        return self.planner.planning.mode
 
     def take_mode(self) -> None:
         """Take the delivery mode that configuration and database say now (`scheduler go-live` may have changed it)."""
         mode = delivery_mode(self.config, self.store)
-        if mode != self.planner.mode:
-            self.planner.mode = self.performer.deliverer.mode = self.notifier.mode = mode
+        if mode != self.planner.planning.mode:
+            self.planner.planning.mode = self.performer.deliverer.mode = self.notifier.mode = mode
             say("delivery_mode", mode=mode)
 
     def check(self, now: datetime, only: Only = EVERYTHING) -> Found:
@@ -68,7 +68,7 @@ class App:
         """Take a configuration that was read again, apart from what only a start can take; tell what changed."""
         changed, fixed = self.config.take(fresh)
         self.performer.policy = self.performer.deliverer.policy = retry_policy(self.config)
-        self.planner.rules = priority_rules(self.config)
+        self.planner.planning.rules = priority_rules(self.config)
         tell_of(self.store, self.config)
         say("config_reloaded", changed=list(changed))
         if fixed:

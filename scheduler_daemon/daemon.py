@@ -229,7 +229,7 @@ class Daemon:
                     self._signs.changed()
                     self._start_shops()
             due = None
-        if planner.set_cursors(now) or due is None:
+        if planner.replanner.set_cursors(now) or due is None:
             due = planner.next_look_at(now)
         return due
 
@@ -270,7 +270,7 @@ class Daemon:
         self._signs.dirty |= threads.taken != self._shown
         self._shown = threads.taken
         self.tick.next_at, self.tick.leaked = self._ticker.next_at(), threads.leaked
-        self.tick.asked = Asked(self.app.mode, tuple(self.app.planner.aside), threads.free() > 0, self._pause)
+        self.tick.asked = Asked(self.app.mode, tuple(self.app.planner.planning.aside), threads.free() > 0, self._pause)
         self._guarded(lambda: self._signs.show(self.tick, self.app.threads.holds(), force=force))
 
     # Signals --------------------------------------------------------------------------------------------------------

@@ -193,7 +193,9 @@ def _write_state(app: App, now: datetime, pause: Pause | None) -> None:
         return
     try:
         observer = Observer("once", now, Counts(app.config, app.store))
-        tick = Tick(number=1, last_good_at=utc_now(), asked=Asked(app.mode, tuple(app.planner.aside), paused=pause))
+        tick = Tick(
+            number=1, last_good_at=utc_now(), asked=Asked(app.mode, tuple(app.planner.planning.aside), paused=pause)
+        )
         observer.counts.take(utc_now(), tick.asked)
         state.write(observer.state(utc_now(), tick, [], app.config.daemon.workers))
     except OSError as error:

@@ -13,9 +13,10 @@ from ..lib.clock import iso, utc_now
 from ..lib.spans import days
 from ..lib.words import plural, say_length
 from ..model import Occurrence, Pause, Period, Plan, Recipient, Run, RunStatus
+from ..planning import UNPLANNABLE
 from ..prepare import LATE
 from ..store import SeenSchedule
-from ..tick import UNPLANNABLE, Only
+from ..tick import Only
 from ..when.comparison import find_comparison
 from .moments import say_moment, zone_or_utc
 from .output import echo_json, plain, table
@@ -94,7 +95,7 @@ def _look(app: App, seen: SeenSchedule, now: datetime, pauses: Sequence[Pause]) 
     if schedule is None:
         return Due(seen, None, f"cannot be read: {seen.problem}")
     try:
-        plan = app.planner.plan(seen, schedule, now, pauses)
+        plan = app.planner.planning.plan(seen, schedule, now, pauses)
     except UNPLANNABLE as error:
         return Due(seen, None, f"its rule cannot be planned: {error}")
     made = Due(seen, plan, "" if seen.shop_paused is None else f"shop paused: {seen.shop_paused}")

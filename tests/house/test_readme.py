@@ -25,7 +25,10 @@ FLOORS = (
     ("store", "sources"),
     ("config",),
     ("access", "notices", "health"),
-    ("tick", "found", "pace", "slots", "awaited", "compare", "prepare", "deliver", "loop_clock", "judging", "turn"),
+    (
+        *("tick", "planning", "replan", "found", "pace", "slots", "awaited"),
+        *("compare", "prepare", "deliver", "loop_clock", "judging", "turn"),
+    ),
     ("retention", "perform"),
     ("app", "wakeup", "stop", "daemon"),
     ("cli", "__main__"),

@@ -21,8 +21,9 @@ from scheduler_daemon import tick
 from scheduler_daemon.lib.zones import find_zone
 from scheduler_daemon.model import CatchUp, Recurrence, Report, RuleKind, RunStatus, Schedule
 from scheduler_daemon.pace import MOST_LATE, Pace
+from scheduler_daemon.replan import ZONE_DATA
 from scheduler_daemon.store import Store
-from scheduler_daemon.tick import ZONE_DATA, Planner
+from scheduler_daemon.tick import Planner
 from scheduler_daemon.when import timetable
 from scheduler_daemon.when.timetable import first_after, mark_of
 from tests.conftest import open_test_store
@@ -278,7 +279,7 @@ def test_new_zone_data_plans_next_moments_anew(lasting: Store) -> None:
     mark = mark_of(seen.recurrence, "Europe/Paris", athens)  # as if Paris had been where Athens is
     lasting.schedules.edit(replace(seen, next_due_at=athens.due_at, rule_hash=mark), now)
     lasting.notebook.remember(ZONE_DATA, "2020a")
-    assert play.planner.take_zone_data(now) == 1
+    assert play.planner.replanner.take_zone_data(now) == 1
     assert lasting.schedules.find(play.id).due_at == datetime(2026, 11, 24, 7, tzinfo=UTC)
     assert play.rows() == Counter()
-    assert play.planner.take_zone_data(now) == 0
+    assert play.planner.replanner.take_zone_data(now) == 0

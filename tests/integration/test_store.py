@@ -335,10 +335,10 @@ def test_thousands_of_schedules_that_can_have_no_cursor_are_not_looked_at(store:
             store.engine.change(ours.insert(schedule_id=f"c{number}", options="{}", rule=rule))
     assert {seen.id for seen in store.cursors.without_cursor()} == wanted
     planner = Planner(store, "live")
-    assert planner.set_cursors(now()) == len(wanted)
-    assert planner.set_cursors(now()) == 0
+    assert planner.replanner.set_cursors(now()) == len(wanted)
+    assert planner.replanner.set_cursors(now()) == 0
     assert store.cursors.without_cursor() == []
-    assert planner._settled == set()
+    assert planner.replanner.settled == set()
 
 
 def test_the_mark_moves_with_a_scheduled_success_only_and_never_back(store: Store) -> None:

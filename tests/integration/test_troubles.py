@@ -262,7 +262,7 @@ def test_a_schedule_that_lacks_its_next_moment_twice_in_a_row_is_named(store: St
     counts.take(now(), Asked("live"))
     ((code, sentence),) = counts.breaches
     assert (code, "Lacking" in sentence) == ("cursor_missing", True)
-    Planner(store, "live").set_cursors(now())
+    Planner(store, "live").replanner.set_cursors(now())
     counts.take(now(), Asked("live"))
     assert counts.breaches == []
 
