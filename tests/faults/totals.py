@@ -2,10 +2,12 @@
 
 import json
 import statistics
+import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +46,8 @@ def read(out: Path) -> list[dict[str, Any]]:
 
 def note(out: Path, database: str, seed: int, kills: int, verdict: Verdict) -> dict[str, Any]:
     """Add one sitting to the totals; return its line."""
-    row = {"database": database, "seed": seed, "kills": kills, "ended_at": _now(), **asdict(verdict)}
+    made = {"database": database, "seed": seed, "kills": kills, "ended_at": _now(), "code": _code()}
+    row = made | asdict(verdict)
     with (out / NAME).open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
     return row
@@ -146,6 +149,16 @@ def as_json(lines: list[Line]) -> str:
     """Return all lines in the form of the product's listings."""
     data = [asdict(line) for line in lines]
     return json.dumps({"schema": 1, "kind": "faults", "generated_at": _now(), "data": data, "next": None}, indent=1)
+
+
+@cache
+def _code() -> str:
+    """Return the commit whose code was struck, as git names it; empty where there is no git."""
+    asked = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:
+        return ""
 
 
 def _number(value: float) -> str:
