@@ -11,6 +11,9 @@ from .fleet import LEASE
 WARM = 60
 #: When a daemon was killed: at any moment, at any while the mail server was well, at a step that was chosen.
 RANDOM, RANDOM_WELL, STEPS = "at random moments", "at random moments, mail server well", "at steps"
+#: Where a mail is whose final dot was sent and which the mail server had not answered: nobody can know what becomes of
+#: it, and how often that is so says how slow the server is, not how good its client.
+UNANSWERED = "not answered yet"
 
 
 class Figures:
@@ -30,7 +33,7 @@ class Figures:
         """How many deliveries of the runs at work were not done when a daemon was killed, and what became unknown."""
         lost = (row for row in self.seen.deliveries if str(row["error"]).startswith("The process was lost"))
         unknown = [row for row in lost if row["state"] == "unknown"]
-        found = {way: {"in_flight": 0, "unknown": 0} for way in (RANDOM, RANDOM_WELL, STEPS)}
+        found = {way: {"in_flight": 0, "unknown": 0, "unanswered": 0} for way in (RANDOM, RANDOM_WELL, STEPS)}
         ill = [(row["begun"], row["until"]) for row in self.seen.log.rows if row["kind"].startswith("smtp_")]
         kills = sorted(self.seen.log.of("kill"), key=lambda row: -row["begun"])
         windows: list[str] = []
@@ -40,10 +43,12 @@ class Figures:
                 ways.append(found[RANDOM_WELL])
             runs = {item["run"] for item in kill["held"] if item["run"]}
             mine = [row for row in unknown if row["run_id"] in runs and row["updated_at"] >= kill["begun"]]
-            windows += [self._window(kill["begun"], row["key"]) for row in mine if not kill["point"]]
+            where = [self._window(kill["begun"], row["key"]) for row in mine]
+            windows += [] if kill["point"] else where
             for way in ways:
                 way["in_flight"] += sum(item["in_flight"] for item in kill["held"])
                 way["unknown"] += len(mine)
+                way["unanswered"] += where.count(UNANSWERED)
             unknown = [row for row in unknown if row not in mine]  # the last kill before it has done it
         self.seen.verdict.figures |= {"at_kills": found, "unknown_at_random_kills": dict(Counter(windows))}
 
@@ -53,8 +58,10 @@ class Figures:
         if not events:
             return "never came"
         dot, answer = events[-1]
-        if dot > killed or not answer:
-            return "on its way, or not answered for"
+        if dot > killed:
+            return "not sent yet"
+        if not answer or answer > killed:
+            return UNANSWERED
         return f"answered {min((killed - answer) // 10 * 10, 1000)} ms before"
 
     def times(self) -> None:

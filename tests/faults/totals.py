@@ -100,13 +100,14 @@ def _times(kind: str, figures: list[dict[str, Any]]) -> list[Line]:
 def _unknown(kind: str, figures: list[dict[str, Any]]) -> list[Line]:
     lines = []
     for way in (RANDOM, RANDOM_WELL, STEPS):
-        counts = [item["at_kills"].get(way, {"in_flight": 0, "unknown": 0}) for item in figures]
-        flying = sum(count["in_flight"] for count in counts)
-        unknown = sum(count["unknown"] for count in counts)
-        share = round(100 * unknown / flying, 2) if flying else 0.0
-        limit = way != STEPS
+        counts = [item["at_kills"].get(way, {}) for item in figures]
+        flying, unknown, unanswered = (_sum(counts, name) for name in ("in_flight", "unknown", "unanswered"))
         name = f"% unknown of {flying} deliveries in flight at kills {way}"
-        lines.append(_at_most(kind, name, share, 2) if limit else Line(kind, name, share))
+        share = _share(unknown, flying)
+        lines.append(_at_most(kind, name, share, 2) if way == RANDOM_WELL else Line(kind, name, share))
+        if way == RANDOM:
+            name = f"{name}, without those that an ill mail server had not answered"
+            lines.append(_at_most(kind, name, _share(unknown - unanswered, flying), 2))
     lines.append(_at_most(kind, "unknown without kills", _sum(figures, "unknown_in_calm"), 0))
     return lines
 
@@ -120,6 +121,10 @@ def _usage(kind: str, figures: list[dict[str, Any]]) -> list[Line]:
             facts = [statistics.median(growth), max(growth)]
             lines.append(Line(kind, f"{key} of the daemon that lives: % grown in a sitting, median and max", facts))
     return lines
+
+
+def _share(part: int, whole: int) -> float:
+    return round(100 * part / whole, 2) if whole else 0.0
 
 
 def _sum(figures: list[dict[str, Any]], key: str) -> int:
