@@ -125,7 +125,8 @@ class Performer:
     def _enter(self, hold: Hold) -> Run | None:
         """Return the shop's next run, started; what a lost holder left is taken back first."""
         if hold.entry is None:
-            adopted, run = self.store.corridor.enter(hold.lease, self._repeatable())
+            enter = partial(self.store.corridor.enter, hold.lease, self._repeatable())
+            adopted, run = hold.keep_trying(enter)
         else:
             adopted, run = list(hold.entry.adopted), hold.entry.run
         for run_id, status in adopted:

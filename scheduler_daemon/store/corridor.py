@@ -72,10 +72,10 @@ UPDATE {ours}scheduler_run SET period_start = ?, period_end = ?, record_count = 
   sha256 = ?, spool_path = ?
 WHERE id = ? AND fence = ? AND status = 'running'"""
 
-#: What a commit of `finish` left behind: where its answer was lost it is made again, and must not be taken for a lost
-#: lease. The run that it started is the only one that runs under this fence.
+#: What a commit left behind whose answer was lost: it is made again, and must not be taken for a lost lease. The run
+#: that it started is the only one that runs under this fence.
 FINISHED = "SELECT 1 FROM {ours}scheduler_attempt WHERE run_id = ? AND number = ? AND fence = ? AND holder = ?"
-FOLLOWING = f"SELECT {RUN_COLUMNS} FROM {{ours}}scheduler_run WHERE shop = ? AND status = 'running' AND fence = ?"
+STARTED = f"SELECT {RUN_COLUMNS} FROM {{ours}}scheduler_run WHERE shop = ? AND status = 'running' AND fence = ?"
 
 #: "Since the last success" goes on where the period of the last scheduled run that succeeded ended: its due moment.
 MOVE_MARK = """
@@ -101,7 +101,7 @@ class Corridor:
         self._choose_text, self._take_text, self._show_text = map(engine.text, (CHOOSE, TAKE, SHOW))
         self._publish_text, self._delivery_text = map(engine.text, (PUBLISH, ADD_DELIVERY))
         self._mark_text = engine.text(MOVE_MARK)
-        self._finished_text, self._following_text = map(engine.text, (FINISHED, FOLLOWING))
+        self._finished_text, self._started_text = map(engine.text, (FINISHED, STARTED))
 
     def enter(self, lease: Lease, repeatable: Sequence[str]) -> tuple[list[tuple[str, RunStatus]], Run | None]:
         """
@@ -109,12 +109,13 @@ class Corridor:
 
         Return the adopted runs with the status they took, and the started run or None. Deliveries found in `sending`
         become `unknown`, or `pending` again on the channels in *repeatable*, which recognise a repeat by its key.
-        Raise LeaseLost.
+        Made again, because its answer was lost, it returns the run that it has started. Raise LeaseLost.
         """
 
         def steps(execute: Execute) -> Any:
             self.leases.require(lease, execute)
-            return self.adopting.adopt(execute, lease, repeatable), self._start(execute, lease)
+            adopted = self.adopting.adopt(execute, lease, repeatable)
+            return adopted, self._started_before(execute, lease) or self._start(execute, lease)
 
         adopted, run = self.engine.together(steps)
         return adopted, run
@@ -236,7 +237,11 @@ class Corridor:
         key = (run.id, run.attempt, lease.fence, self.leases.holder)
         if execute(self._finished_text, key).fetchone() is None:
             raise LeaseLost(f"Run {run.id} is no longer ours.")
-        row = execute(self._following_text, (lease.shop, lease.fence)).fetchone()
+        return self._started_before(execute, lease)
+
+    def _started_before(self, execute: Execute, lease: Lease) -> Run | None:
+        """Return the run that runs under this fence: it was started by a commit whose answer was lost."""
+        row = execute(self._started_text, (lease.shop, lease.fence)).fetchone()
         return None if row is None else run_from_row(row)
 
     def leave(self, lease: Lease, finished: Sequence[str] = ()) -> bool:

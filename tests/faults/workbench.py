@@ -41,7 +41,7 @@ class Point:
 POINTS = (
     Point("queued", "store/queueing.py", "return queued"),
     Point("claimed", "slots.py", "threads.start(lease)"),
-    Point("handed", "perform.py", "self.store.corridor.enter("),
+    Point("handed", "perform.py", "self.store.corridor.enter,"),
     Point("entered", "perform.py", "= self.preparer.make("),
     Point("fetched", "prepare.py", 'self._timed("render"'),
     Point("rendered", "perform.py", "= self.preparer.make(", before=False),

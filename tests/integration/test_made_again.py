@@ -24,6 +24,16 @@ def test_a_finish_made_again_returns_the_run_that_it_started(store: Store) -> No
     assert [item.number for item in store.history.attempts(run.id)] == [1]
 
 
+def test_an_entry_made_again_returns_the_run_that_it_started(store: Store) -> None:
+    for name in ("first", "second"):
+        make_schedule(store, name=name, recipients=(A,))
+    assert queue_due(store) == 2
+    (lease,) = store.leases.claim(8)
+    entered = store.corridor.enter(lease, ())
+    assert store.corridor.enter(lease, ()) == entered
+    assert sorted(run.status.value for run in store.history.latest()) == ["queued", "running"]
+
+
 @pytest.mark.parametrize("go_on", [True, False])
 def test_a_finish_made_again_without_a_next_run_returns_none(store: Store, go_on: bool) -> None:
     lease, run = started(store)
