@@ -1,5 +1,6 @@
 """Report files to hand over, and mail servers that take them: a real one, and one that answers as a test says."""
 
+import secrets
 import socket
 import socketserver
 import ssl
@@ -7,6 +8,7 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -55,10 +57,16 @@ def parcel(folder: Path, content: bytes = CSV, **changes: Any) -> Parcel:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """
+    Return a port that nobody listens on.
+
+    It is below those that the system gives to whoever asks for any: so no connection and no other test has it by chance
+    before it is used.
+    """
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", 15_000 + secrets.randbelow(15_000)))
+            return int(probe.getsockname()[1])
 
 
 def open_email(port: int, **changes: Any) -> Email:
