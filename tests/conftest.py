@@ -1,30 +1,46 @@
 """Fixtures that every test may use: a clean environment, databases of each kind, invented shops."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scheduler_daemon.sources import TYPES
 from scheduler_daemon.store import Store, read_url
 from scheduler_daemon.store.drivers import peewee
-from tests.servers import (
-    find_initdb,
-    find_mariadb,
-    new_database,
-    new_mariadb_database,
-    private_mariadb,
-    private_postgres,
-)
+from tests.servers import new_database, new_mariadb_database, starts
+from tests.sharing import Shared, ask
 
 peewee("postgres", "mysql")
 
 REQUIRED = os.environ.get("SCHEDULER_TESTS_REQUIRE", "")
+#: The servers that somebody names, by the kind in capitals; read before `clean_environment` takes the variables away.
+GIVEN = {kind: os.environ.get(f"SCHEDULER_TEST_{kind}") for kind in ("POSTGRES", "MARIADB")}
 NOW = datetime.now(UTC).replace(microsecond=0)
+SHARED = pytest.StashKey[Shared]()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist whom to ask for a server."""
+    stash = node.config.stash
+    if SHARED not in stash:
+        stash[SHARED] = Shared()
+    node.workerinput["servers"] = stash[SHARED].address
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the servers of the workers: after the last test, after an interrupt, after a crash of a worker."""
+    if shared := config.stash.get(SHARED, None):
+        shared.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest: so that no worker is left with it at the end, and none takes a part of it away."""
+    items.sort(key=lambda item: "faults" not in item.path.parts)
 
 
 @pytest.fixture(autouse=True)
@@ -38,25 +54,27 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
-def a_server(name: str, start: Callable[[], AbstractContextManager[str]] | None, missing: str) -> Iterator[str]:
+def a_server(request: pytest.FixtureRequest, name: str, program: str) -> Iterator[str]:
     """Yield the URL of a server: the one that SCHEDULER_TEST_<name> names, else a private one, else skip saying why."""
-    given = os.environ.get(f"SCHEDULER_TEST_{name.upper()}")
+    given, start = GIVEN[name.upper()], starts().get(name)
+    worker: dict[str, str] = getattr(request.config, "workerinput", {})
     if given:
         yield given
-        return
-    if start is None:
+    elif start is None:
         if name.lower() in REQUIRED:
             pytest.fail(f"no {name} server is installed, and SCHEDULER_TESTS_REQUIRE names it")
-        pytest.skip(f"no {name} server: set SCHEDULER_TEST_{name.upper()} or install one ({missing})")
-    with start() as url:
-        yield url
+        pytest.skip(f"no {name} server: set SCHEDULER_TEST_{name.upper()} or install one ({program})")
+    elif "servers" in worker:
+        yield ask(worker["servers"], name)
+    else:
+        with start() as url:
+            yield url
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
+def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A PostgreSQL server."""
-    initdb = find_initdb()
-    yield from a_server("Postgres", partial(private_postgres, initdb) if initdb else None, "initdb")
+    yield from a_server(request, "Postgres", "initdb")
 
 
 @pytest.fixture
@@ -67,10 +85,9 @@ def postgres_database(postgres_url: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def mariadb_url() -> Iterator[str]:
+def mariadb_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A MariaDB server."""
-    programs = find_mariadb()
-    yield from a_server("MariaDB", partial(private_mariadb, programs) if programs else None, "mariadb-server")
+    yield from a_server(request, "MariaDB", "mariadb-server")
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 
 from scheduler_daemon.store.urls import read_url
@@ -34,7 +35,7 @@ def private_postgres(initdb: str, *, durable: bool = False, parent: Path | None 
         shutil.chown(root, "postgres")
         as_user = ["runuser", "-u", "postgres", "--"]
     data, control = str(root / "data"), [*as_user, str(Path(initdb).parent / "pg_ctl")]
-    options = f"-k {root} -c listen_addresses='' -c fsync={'on' if durable else 'off'}"
+    options = f"-k {root} -c listen_addresses='' -c max_connections=300 -c fsync={'on' if durable else 'off'}"
     try:
         _quietly([*as_user, initdb, "-D", data, "-A", "trust", "-U", "postgres"])
         _quietly([*control, "-D", data, "-o", options, "-l", str(root / "log"), "-w", "start"])
@@ -46,7 +47,12 @@ def private_postgres(initdb: str, *, durable: bool = False, parent: Path | None 
 
 
 def _quietly(command: list[str]) -> None:
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
+    # What it says goes into a file: a server that it leaves behind would hold a pipe open.
+    with tempfile.TemporaryFile("w+", errors="replace") as said:
+        status = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=said, cwd="/").returncode
+        if status:
+            said.seek(0)
+            raise RuntimeError(f"{' '.join(command)} ended with {status}: {said.read()[-2000:].strip()}")
 
 
 def find_mariadb() -> tuple[str, str] | None:
@@ -68,7 +74,12 @@ def private_mariadb(programs: tuple[str, str], *, durable: bool = False, parent:
     flush = "1" if durable else "0"
     _quietly([install, f"--user={user}", f"--datadir={data}", "--auth-root-authentication-method=normal"])
     options = ["--no-defaults", f"--datadir={data}", f"--socket={socket}", "--skip-networking", f"--user={user}"]
-    more = [f"--innodb-flush-log-at-trx-commit={flush}", f"--pid-file={root / 'pid'}", f"--log-error={root / 'log'}"]
+    more = [
+        "--max-connections=300",
+        f"--innodb-flush-log-at-trx-commit={flush}",
+        f"--pid-file={root / 'pid'}",
+        f"--log-error={root / 'log'}",
+    ]
     process = subprocess.Popen([server, *options, *more], cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _wait_for(socket, process)
@@ -77,6 +88,17 @@ def private_mariadb(programs: tuple[str, str], *, durable: bool = False, parent:
         process.kill()
         process.wait()
         shutil.rmtree(root, ignore_errors=True)
+
+
+def starts() -> dict[str, Callable[[], AbstractContextManager[str]]]:
+    """Return how a private server of each kind that is installed is started."""
+    initdb, programs = find_initdb(), find_mariadb()
+    found: dict[str, Callable[[], AbstractContextManager[str]]] = {}
+    if initdb:
+        found["Postgres"] = partial(private_postgres, initdb)
+    if programs:
+        found["MariaDB"] = partial(private_mariadb, programs)
+    return found
 
 
 def _wait_for(path: Path, process: "subprocess.Popen[bytes]") -> None:
