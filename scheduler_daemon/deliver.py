@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 
+from . import redirect
 from .channels import IDEMPOTENT, Channel, Parcel, open_channel
 from .condition import is_note
 from .config import Config
@@ -112,6 +113,7 @@ class Deliverer:
         hold: Hold,
         channels: dict[str, Channel],
     ) -> None:
+        aim = self._aim(row)
         parcel = self._parcel(run, row, rows, file)
         left = self._trail(run, row)
         going = False
@@ -127,7 +129,7 @@ class Deliverer:
             going = True
 
         try:
-            receipt = self._channel(row.recipient.channel, channels).deliver(parcel, self._aim(row), row.key, commit)
+            receipt = self._channel(row.recipient.channel, channels).deliver(parcel, aim, row.key, commit)
         except DeliveryError as error:
             self._failed(row, error, hold)
         except (LeaseLost, StoreError):
@@ -136,6 +138,8 @@ class Deliverer:
             say_defect("shop_failed", error, shop=run.shop, run=run.id)
             self._failed(row, DeliveryError(DEFECT, code="internal", ambiguous=going), hold)
         else:
+            if parcel.instead_of is not None:
+                receipt = redirect.marked(receipt, aim.address, parcel.instead_of)
             left.taken(receipt)
             self._delivered(row, receipt, hold)
         finally:
@@ -144,7 +148,11 @@ class Deliverer:
     def _parcel(self, run: Run, row: Delivery, rows: Sequence[Delivery], file: ReportFile) -> Parcel:
         same = (item.recipient for item in rows if item.recipient.channel == row.recipient.channel and item.copy == 0)
         condition = run.report.condition if run.report is not None else {}
-        return Parcel(file, file.about, tuple(same), reply_to=run.owner, bare=is_note(condition, file.about.row_count))
+        bare = is_note(condition, file.about.row_count)
+        others = None
+        if self.mode == "redirect" and row.recipient.channel == "email":
+            others = redirect.instead_of(run, row, self.config.delivery.redirect_to)
+        return Parcel(file, file.about, tuple(same), reply_to=run.owner, bare=bare, instead_of=others)
 
     def _trail(self, run: Run, row: Delivery) -> Trail:
         return trail(self.spool.root / safe_name(run.id), row.id)

@@ -21,6 +21,8 @@ class Parcel:
     reply_to: str = ""
     #: Whether a mail says only in words that there is nothing, without the file.
     bare: bool = False
+    #: To whom a redirected mail would have gone; None where it is not redirected.
+    instead_of: tuple[str, ...] | None = None
 
 
 #: Called once, at the last moment at which nothing of a delivery can have gone out; whatever it raises, nothing does.

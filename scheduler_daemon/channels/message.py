@@ -92,7 +92,7 @@ def build(parcel: Parcel, key: str, *, sender: str, reply_to: str = "", utf8: bo
     if found != size:
         raise _gone(path, "its size changed")
     answers_to = parcel.reply_to if _readable([parcel.reply_to], utf8) else reply_to
-    said = summary.summarise(parcel.file, attached=not parcel.bare)
+    said = summary.summarise(parcel.file, attached=not parcel.bare, instead_of=parcel.instead_of)
     outer, inner = (f"=_{sha256(f'{key}/{number}'.encode()).hexdigest()[:40]}" for number in (0, 1))
     lines = [
         *_headers(parcel, key, sender, answers_to, utf8),
@@ -112,6 +112,7 @@ def _headers(parcel: Parcel, key: str, sender: str, answers_to: str, utf8: bool)
     to, cc = (
         _readable([item.address for item in parcel.recipients if item.role == role], utf8) for role in ("to", "cc")
     )
+    said = summary.redirected(parcel.instead_of)
     return [
         text_header("Subject", summary.subject(parcel.about)),
         address_header("From", [_mailbox(address, utf8, summary.one_line(name))]),
@@ -123,6 +124,7 @@ def _headers(parcel: Parcel, key: str, sender: str, answers_to: str, utf8: bool)
         f"Message-ID: {message_id(key, sender)}",
         "Auto-Submitted: auto-generated",
         text_header("X-Report-Key", summary.one_line(key)),
+        *([text_header("X-Report-Redirected", said)] if said else []),
         "MIME-Version: 1.0",
     ]
 
@@ -165,7 +167,8 @@ def _text(said: Summary, answers_to: str) -> str:
     rows = f"{said.rows} {said.rows_change}".rstrip()
     facts = [("Shop", said.shop), ("Period", said.period), ("Rows", rows), ("Complete until", said.complete)]
     width = max(len(item[0]) for item in (*facts, *said.totals))
-    lines = [said.title, "", *(f"{name.ljust(width)}  {value}" for name, value in facts)]
+    lines = [said.title, "", *((said.redirected, "") if said.redirected else ())]
+    lines += [f"{name.ljust(width)}  {value}" for name, value in facts]
     lines += ["", said.late] if said.late else []
     if said.totals:
         most = max(len(value) for _, value, _ in said.totals)

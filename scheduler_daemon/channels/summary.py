@@ -1,5 +1,6 @@
 """The few lines that mails say about a report."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from unicodedata import bidirectional
 
@@ -16,6 +17,8 @@ SIGNS: dict[int, str | None] = {
 
 
 NOTHING = "There are no rows: nothing happened in this period, or nothing that fits the filters."
+#: Addresses that a redirected mail names; the others are counted.
+MOST = 20
 #: Signs that keep the direction of a name to itself (UAX 9: first strong isolate, pop directional isolate).
 ISOLATE, POP = "\u2068", "\u2069"
 
@@ -44,9 +47,11 @@ class Summary:
     totals: tuple[tuple[str, str, str], ...]
     #: The attached file: ``weekly-sales-2026-11-16.csv (14 kB)``; empty where none is.
     file: str
+    #: That the mail was redirected, and to whom it would have gone; empty where it was not.
+    redirected: str
 
 
-def summarise(file: ReportFile, *, attached: bool = True) -> Summary:
+def summarise(file: ReportFile, *, attached: bool = True, instead_of: Sequence[str] | None = None) -> Summary:
     """Return what a mail says about *file*; no error text is ever in it."""
     about = file.about
     named = f"{spans.place(about.zone)} time"
@@ -63,7 +68,18 @@ def summarise(file: ReportFile, *, attached: bool = True) -> Summary:
         notes=(*((NOTHING,) if not about.row_count else ()), *(one_line(note, 2000) for note in about.notes)),
         totals=tuple(_totals(file)),
         file=f"{one_line(file.name)} ({size(file.size)})" if attached else "",
+        redirected=redirected(instead_of),
     )
+
+
+def redirected(instead_of: Sequence[str] | None) -> str:
+    """Return the sentence of a mail that was redirected, with the first addresses; nothing where it was not."""
+    if instead_of is None:
+        return ""
+    names = ", ".join(one_line(name) for name in instead_of[:MOST])
+    more = f" and {plural(len(instead_of) - MOST, 'other')}" if len(instead_of) > MOST else ""
+    would = f" It would have gone to {names}{more}." if names else ""
+    return f"This mail was redirected to this address (delivery.mode is redirect).{would}"
 
 
 def subject(about: About) -> str:

@@ -135,7 +135,7 @@ def show(context: Context, run_id: str, as_json: bool) -> None:
         table(headers, [_attempt_row(item, zone) for item in attempts], right=("attempt", "took"))
     if deliveries:
         click.echo("")
-        rows = [(d.recipient.channel, address(d), _role(d), d.state.value, d.error) for d in deliveries]
+        rows = [(d.recipient.channel, address(run, d), _role(d), d.state.value, d.error) for d in deliveries]
         table(["channel", "recipient", "as", "state", "error"], rows)
     if run.status in (RunStatus.FAILED, RunStatus.PARTIAL) or run.reason == SkipReason.NO_SESSION:
         click.echo(f"\nNext: scheduler reports why {run.schedule_id}")

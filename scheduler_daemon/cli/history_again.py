@@ -163,7 +163,7 @@ def _send(bench: Bench, run: Run, people: Sequence[Recipient], as_json: bool) ->
         for row in copies:
             error = f": {plain(row.error)}" if row.error else ""
             click.echo(f"{'OK' if row.state is DeliveryState.DELIVERED else row.state.value.upper():8} ", nl=False)
-            click.echo(f"{address(row)}{error}")
+            click.echo(f"{address(after, row)}{error}")
         if after.status is RunStatus.QUEUED:
             still_queued(after)
         else:

@@ -103,7 +103,7 @@ def tell(app: App, done: Done, as_json: bool, *, repeated: bool = False) -> None
         kept = f", {plain(run.file_name)} ({size(run.file_size or 0)})"
         click.echo(f"OK       {run.record_count:,} rows{kept}")
     if done.delivered:
-        to = ", ".join(address(row) for row in done.delivered)
+        to = ", ".join(address(run, row) for row in done.delivered)
         click.echo(f"OK       delivered to {to} in {done.seconds:.1f} s")
     if run.period_start and run.period_end:
         zone = run.zone or app.store.shops.find(run.shop).zone or "UTC"

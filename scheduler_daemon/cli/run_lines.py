@@ -6,6 +6,7 @@ from typing import Any
 
 from ..lib.clock import iso
 from ..model import Delivery, DeliveryState, Run, RunStatus
+from ..redirect import shown
 from ..store import Store
 from ..verdict import of_recipients
 from .output import LONGEST_CELL, coloured, cut, pad, plain, width
@@ -83,16 +84,16 @@ def below(done: Done, columns: Columns) -> list[str]:
     run = done.run
     said = []
     if run.file_name and done.delivered:
-        said.append(f"{indent}{plain(run.file_name)} -> {', '.join(address(row) for row in done.delivered)}")
+        said.append(f"{indent}{plain(run.file_name)} -> {', '.join(address(run, row) for row in done.delivered)}")
     missed = [row for row in of_recipients(done.deliveries) if row.state is not DeliveryState.DELIVERED and row.error]
-    said += [f"{indent}{row.state.value}: {address(row)}: {plain(row.error)}" for row in missed]
+    said += [f"{indent}{row.state.value}: {address(run, row)}: {plain(row.error)}" for row in missed]
     return said
 
 
-def address(row: Delivery) -> str:
-    """Return to whom a delivery went: the address, or the path in the folder."""
+def address(run: Run, row: Delivery) -> str:
+    """Return to whom a delivery went: the address, or the path in the folder; of a redirected mail instead of whom."""
     path = (row.receipt or {}).get("path")
-    return plain(path or row.recipient.address)
+    return plain(path or shown(run, row))
 
 
 def as_data(done: Done) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ..channels.email import Email
+from ..channels.summary import redirected
 from ..config import Config
 from ..errors import DeliveryError, StoreError
 from ..lib.clock import monotonic
@@ -84,7 +85,7 @@ class Notifier:
         ids, started = [item.id for item in notices], monotonic()
         address = self._address(group)
         try:
-            self.send(group.channel, address, notices)
+            self.send(group.channel, address, notices, self._meant_for(group, address))
         except DeliveryError as error:
             self._failed(notices, group, error)
             return 0
@@ -103,8 +104,16 @@ class Notifier:
             return self.config.delivery.redirect_to
         return group.recipient or self.config.notices.to
 
-    def send(self, channel: str, address: str, notices: Sequence[Notice]) -> None:
-        """Tell *notices* now, by mail to *address* or to the command; raise DeliveryError."""
+    def _meant_for(self, group: Waiting, address: str) -> str:
+        meant = group.recipient or self.config.notices.to
+        return meant if group.channel == "email" and self.mode == "redirect" and meant != address else ""
+
+    def send(self, channel: str, address: str, notices: Sequence[Notice], meant_for: str = "") -> None:
+        """
+        Tell *notices* now, by mail to *address* or to the command; raise DeliveryError.
+
+        *meant_for* is to whom a redirected mail would have gone.
+        """
         settings = self.config.notices
         if channel == "command":
             run_command(settings.command, notices, settings.command_timeout.total_seconds())
@@ -115,7 +124,10 @@ class Notifier:
         mail = Email(self.config.email)
         try:
             key = f"notice:{notices[0].id}:{len(notices)}"
-            mail.tell(subject(notices), body(notices, settings.digest), address, key, notices[-1].created_at)
+            text = body(notices, settings.digest)
+            if meant_for:
+                text = f"{text}\n{redirected([meant_for])}\n"
+            mail.tell(subject(notices), text, address, key, notices[-1].created_at)
         finally:
             mail.close()
 

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "scheduler_daemon"
 FLOORS = (
     ("lib",),
     ("model", "errors"),
-    ("when", "condition", "retry", "tablefile", "priority", "verdict", "changes"),
+    ("when", "condition", "retry", "tablefile", "priority", "verdict", "changes", "redirect"),
     ("shopify", "simulator", "systemd", "logs", "config_light", "renderers", "channels", "spool", "threads", "trail"),
     ("store", "sources"),
     ("config",),

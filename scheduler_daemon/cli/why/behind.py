@@ -6,6 +6,7 @@ from typing import Any
 
 from ...lib.words import plural, say_length
 from ...model import Delivery, DeliveryState, Run, RunStatus, SkipReason, Trigger
+from ...redirect import shown
 from ...verdict import of_recipients
 from ..moments import say_takeover
 from ..progress import STEPS
@@ -56,20 +57,20 @@ def _said(facts: Facts, run: Run) -> Said:
         return _skipped(run)
     rows = of_recipients(facts.store.history.deliveries(run.id))
     if run.status is RunStatus.SUCCEEDED:
-        to = ", ".join(_address(row) for row in rows) or "nobody"
+        to = ", ".join(_address(run, row) for row in rows) or "nobody"
         return Said("succeeded", f"succeeded, {run.record_count or 0:,} rows, {run.file_name}, delivered to {to}.")
     error = (run.error or run.error_code or "no reason was written down").rstrip(".")
     if run.status is RunStatus.PARTIAL:
         missed = "; ".join(
-            f"{_address(row)}: {_problem(row)}" for row in rows if row.state is not DeliveryState.DELIVERED
+            f"{_address(run, row)}: {_problem(row)}" for row in rows if row.state is not DeliveryState.DELIVERED
         )
         got = sum(row.state is DeliveryState.DELIVERED for row in rows)
         return Said("partial", f"partial, {got} of {len(rows)} delivered. {missed or error}.", hint_for(run))
     return Said("failed", f"failed ({run.error_code}) after {plural(run.attempt, 'attempt')}. {error}.", hint_for(run))
 
 
-def _address(row: Delivery) -> str:
-    return str((row.receipt or {}).get("path") or row.recipient.address)
+def _address(run: Run, row: Delivery) -> str:
+    return str((row.receipt or {}).get("path") or shown(run, row))
 
 
 def _problem(row: Delivery) -> str:
