@@ -62,9 +62,13 @@ def state_folder(environ: Mapping[str, str]) -> Path:
     return Path(environ.get("XDG_STATE_HOME") or home_folder() / ".local/state") / "scheduler-daemon"
 
 
-def state_settings(explicit: Path | None, environ: Mapping[str, str]) -> tuple[Path, str]:
-    """Return the state file and `state.max_age` as text, from the environment, the file or the defaults."""
-    file = find_config_file(explicit, environ)
+def state_settings(explicit: Path | None, environ: Mapping[str, str], *, read: bool = True) -> tuple[Path, str]:
+    """
+    Return the state file and `state.max_age` as text, from the environment, the file or the defaults.
+
+    The file is left out where it is not to be *read*.
+    """
+    file = find_config_file(explicit, environ) if read else None
     section: Mapping[str, Any] = {}
     if file is not None:
         section = read_toml(file).get("state", {})

@@ -15,7 +15,7 @@ from typing import Any
 
 from .app import App
 from .awaited import Awaited
-from .errors import SchedulerError, StoreError
+from .errors import SchedulerError, StoreError, in_full
 from .health.counts import Asked, Counts
 from .health.lifesigns import LifeSigns
 from .health.snapshot import Observer, Tick
@@ -301,9 +301,10 @@ class Daemon:
             self.reload()
             self._ticker.times = CheckTimes(daemon.check_every, daemon.timezone)
         except SchedulerError as error:
-            problems = "; ".join(f"{key}: {text}" for key, text in getattr(error, "problems", ()))
-            say("config_refused", "error", error=f"{error.message} {problems}".strip())
+            self.tick.refused = in_full(error)
+            say("config_refused", "error", error=self.tick.refused)
             return
+        self.tick.refused = ""
         self._ticker.arm(self._ticker.times.after(utc_now()))
 
     # Stop -----------------------------------------------------------------------------------------------------------

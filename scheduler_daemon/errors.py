@@ -23,6 +23,7 @@ from collections.abc import Sequence
 CODES: dict[str, str] = {
     "usage": "An argument of the command is wrong.",
     "config_invalid": "The configuration has a problem; each is listed with its key.",
+    "config_refused": "The configuration was read again and is refused; the daemon goes on with the old one.",
     "unknown_shop": "No such shop, or not a domain of the form name.myshopify.com.",
     "unknown_schedule": "No such schedule.",
     "unknown_run": "No such run in the history.",
@@ -231,3 +232,9 @@ class DeliveryError(RunError):
     ) -> None:
         super().__init__(message, code=code, hint=hint, retryable=retryable, retry_after=retry_after)
         self.ambiguous = ambiguous
+
+
+def in_full(error: SchedulerError) -> str:
+    """Return the message of *error* with each of its problems, where it has some."""
+    problems = "; ".join(f"{key}: {text}" if key else text for key, text in getattr(error, "problems", ()))
+    return f"{error.message} {problems}".strip()

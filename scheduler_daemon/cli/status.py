@@ -7,6 +7,7 @@ import time
 import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import click
@@ -71,16 +72,35 @@ def _judge(context: Context, now: datetime) -> Verdict:
         path, max_age = state_settings(context.config_path, os.environ)
         state = StateFile(path)
         return judge(state.read(), now, parse_length(max_age), locked=state.is_locked())
-    except tomllib.TOMLDecodeError as error:
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         file = find_config_file(context.config_path, os.environ)
+        if verdict := _of_one_that_refused(file, now):
+            return verdict
+        raise _unreadable(file, error) from None
+
+
+def _unreadable(file: Path | None, error: Exception) -> UsageError:
+    if isinstance(error, tomllib.TOMLDecodeError):
         message = f"The configuration {file} is not TOML: {error}."
-        raise UsageError(message, code="config_invalid", hint="Correct it, then: scheduler config check") from None
-    except OSError as error:
-        message = f"{error.filename}: {error.strerror or error}."
-        raise UsageError(message, hint="Check --config, and its owner and mode.") from None
-    except (ValueError, AttributeError, TypeError) as error:
-        message = f"The section [state] cannot be read: {error}."
-        raise UsageError(message, code="config_invalid", hint="See: scheduler config check") from None
+        return UsageError(message, code="config_invalid", hint="Correct it, then: scheduler config check")
+    if isinstance(error, OSError):
+        return UsageError(f"{error.filename}: {error.strerror or error}.", hint="Check --config, its owner and mode.")
+    message = f"The section [state] cannot be read: {error}."
+    return UsageError(message, code="config_invalid", hint="See: scheduler config check")
+
+
+def _of_one_that_refused(file: Path | None, now: datetime) -> Verdict | None:
+    """Return how a living daemon is that goes on with what *file* said before; None where none is known without it."""
+    try:
+        path, max_age = state_settings(None, os.environ, read=False)
+        state = StateFile(path)
+        found = state.read()
+        refused = [item for item in found.get("problems") or () if item.get("code") == "config_refused"]
+        if refused and str(file) in str(refused[0].get("message")) and state.is_locked():
+            return judge(found, now, parse_length(max_age), locked=True)
+    except (SchedulerError, OSError, ValueError, AttributeError, TypeError):
+        return None
+    return None
 
 
 def _screen(verdict: Verdict, now: datetime) -> None:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from ..lib.words import plural, say_length
+from ..lib.words import closed, plural, redact, say_length
 from ..model import Pause
 
 #: Seconds that a report may be due before it counts as overdue: a check and a peek are over by then.
 OVERDUE = 60
+RELOAD = "See: scheduler config check. When it is corrected: systemctl reload scheduler (or kill -HUP its pid)"
 HINTS = {
     "work_unowned": "See its log; then: scheduler check-once",
     "run_unowned": "See its log; then: scheduler check-once",
@@ -40,12 +41,14 @@ def problems(
     leaked: int = 0,
     unreadable: int = 0,
     paused: Pause | None = None,
+    refused: str = "",
 ) -> list[dict[str, str]]:
     """
     Return the problems, the worst first.
 
     *mode* is the delivery mode, *counts* those of the state file, *breaches* the invariants that do not hold, *unwell*
-    what the database says when it does not answer, and *way_out* what to do then.
+    what the database says when it does not answer, and *way_out* what to do then; *refused* is why the configuration
+    that was read again is not taken.
     """
     found: list[dict[str, str]] = []
 
@@ -54,6 +57,10 @@ def problems(
 
     if unwell:
         add("database_unavailable", unwell, way_out or "See: scheduler db status")
+    if refused:
+        text = redact(closed(refused))
+        said = f"The configuration was changed but is refused: {text} The daemon goes on with the old one."
+        add("config_refused", said, RELOAD)
     if mode == "hold":
         add("delivery_held", "Delivery is on hold: nothing is queued or sent.", "Next: scheduler go-live")
     if paused is not None:

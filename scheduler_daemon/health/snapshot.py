@@ -38,6 +38,8 @@ class Tick:
     asked: Asked = field(default_factory=Asked)
     #: Threads that hang and were given up on.
     leaked: int = 0
+    #: Why the configuration was refused when it was last read again; empty where it was taken.
+    refused: str = ""
 
 
 @dataclass(slots=True)
@@ -96,6 +98,7 @@ class Observer:
             leaked=tick.leaked,
             unreadable=len(tick.asked.aside),
             paused=tick.asked.paused,
+            refused=tick.refused,
         )
 
 

@@ -165,6 +165,12 @@ def written(place: Place) -> Path:
     return path
 
 
+def refused(place: Place, said: str) -> dict[str, str] | None:
+    """Return the state file's problem of a configuration that is refused because of *said*."""
+    found = [item for item in place.state().get("problems") or () if item["code"] == "config_refused"]
+    return found[0] if found and said in found[0]["message"] else None
+
+
 @SQLITE
 def test_a_broken_configuration_is_refused_and_the_old_one_goes_on(place: Place, written: Path) -> None:
     good = written.read_bytes()
@@ -185,12 +191,20 @@ def test_a_broken_configuration_is_refused_and_the_old_one_goes_on(place: Place,
             assert process.poll() is None, content
             line = [json.loads(line) for line in place.log().splitlines() if '"config_refused"' in line][-1]
             assert said in line["error"]
+            problem = wait_for(lambda said=said: refused(place, said), 10)
+            assert "goes on with the old one" in problem["message"]
+            assert "systemctl reload" in problem["hint"]
+            status = place.run("status")
+            assert status.returncode == 1
+            assert "WARNING - The configuration was changed but is refused" in status.stdout
+            assert json.loads(place.run("status", "--json").stdout)["problems"][0]["code"] == "config_refused"
         make_schedule(store)
         wait_for(lambda: [run.status for run in store.history.latest()] == [RunStatus.SUCCEEDED])
         assert len(list((place.root / "first").rglob("*.csv"))) == 1
         written.write_bytes(good.replace(b"first", b"second"))
         process.send_signal(signal.SIGHUP)
         wait_for(lambda: '"config_reloaded"' in place.log())
+        wait_for(lambda: not refused(place, ""), 10)
         make_schedule(store, name="After")
         wait_for(lambda: [run.status for run in store.history.latest()] == [RunStatus.SUCCEEDED] * 2)
     assert len(list((place.root / "second").rglob("*.csv"))) == 1
