@@ -21,7 +21,7 @@ from .health.lifesigns import LifeSigns
 from .health.snapshot import Observer, Tick
 from .health.statefile import StateFile
 from .lib.clock import iso, monotonic, utc_now
-from .logs import say, say_defect
+from .logs import say, unforeseen
 from .loop_clock import CheckTimes, Ticker
 from .model import Pause
 from .pace import Pace
@@ -112,8 +112,7 @@ class Daemon:
         except SchedulerError as error:
             self._unwell(error)
         except Exception as error:  # a defect must not end the loop
-            say_defect("loop_failed", error)
-            self._unwell(SchedulerError(f"{type(error).__name__}: {error}"))
+            self._unwell(unforeseen("loop_failed", error))
         return None
 
     def _check(self) -> None:

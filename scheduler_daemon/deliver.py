@@ -13,6 +13,7 @@ from .condition import is_note
 from .config import Config
 from .errors import DeliveryError, LeaseLost, RunError, SchedulerError, StoreError
 from .lib.clock import to_ms, utc_now
+from .lib.descriptors import RAISE_LIMIT, is_limit, say_limit
 from .lib.disk import reason
 from .lib.files import safe_name
 from .lib.ids import new_ulid
@@ -135,8 +136,7 @@ class Deliverer:
         except (LeaseLost, StoreError):
             raise  # of the commit: nothing has gone out
         except Exception as error:  # a defect: nobody knows whether it went out, and the others still get theirs
-            say_defect("shop_failed", error, shop=run.shop, run=run.id)
-            self._failed(row, DeliveryError(DEFECT, code="internal", ambiguous=going), hold)
+            self._failed(row, unforeseen(run, error, going), hold)
         else:
             if parcel.instead_of is not None:
                 receipt = redirect.marked(receipt, aim.address, parcel.instead_of)
@@ -219,6 +219,16 @@ def trail_faults() -> Iterator[None]:
     except OSError as error:
         message = f"The spool cannot be used: {reason(error)}."
         raise DeliveryError(message, code="folder_unavailable", retryable=True) from error
+
+
+def unforeseen(run: Run, error: Exception, going: bool) -> DeliveryError:
+    """Return what stands in the ledger for what no channel told of: the limit of the process, else a defect of ours."""
+    if is_limit(error):
+        message = f"The report cannot be sent: {say_limit()}."
+        code, hint = "too_many_files", f"{RAISE_LIMIT}."
+        return DeliveryError(message, code=code, hint=hint, retryable=True, ambiguous=going)
+    say_defect("shop_failed", error, shop=run.shop, run=run.id)
+    return DeliveryError(DEFECT, code="internal", ambiguous=going)
 
 
 def sentence(error: SchedulerError) -> str:

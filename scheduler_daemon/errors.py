@@ -50,6 +50,7 @@ CODES: dict[str, str] = {
     "database_network": "The database lies on a network file system, where SQLite is not safe.",
     "database_outdated": "The database needs `scheduler db upgrade`.",
     "disk_full": "There is no space left where a file must be written.",
+    "too_many_files": "The process may open no more files and connections: its limit is too low.",
     "already_running": "Another daemon holds the state file.",
     "lease_lost": "The shop's lease went to another holder; this attempt's results were thrown away.",
     "no_session": "The shop has no offline session.",

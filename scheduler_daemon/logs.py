@@ -8,7 +8,9 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from datetime import datetime
 from typing import Any, TextIO
 
+from .errors import SchedulerError
 from .lib.clock import iso
+from .lib.descriptors import RAISE_LIMIT, is_limit, say_limit
 from .lib.imports import import_without
 from .lib.secret import Secret
 from .lib.words import plural, redact
@@ -106,6 +108,14 @@ def say(event: str, /, level: str = "info", **fields: Any) -> None:
 def say_defect(event: str, error: Exception, /, **fields: Any) -> None:
     """Log a defect of ours with its trace, from inside its `except`."""
     say(event, "error", error=f"{type(error).__name__}: {error}", trace=traceback.format_exc(), **fields)
+
+
+def unforeseen(event: str, error: Exception) -> SchedulerError:
+    """Return *error*, of which nobody nearer told, as one of ours: the process's own limit, else a defect, logged."""
+    if is_limit(error):
+        return SchedulerError(f"T{say_limit()[1:]}.", code="too_many_files", hint=f"{RAISE_LIMIT}.")
+    say_defect(event, error)
+    return SchedulerError(f"{type(error).__name__}: {error}")
 
 
 class _Printer:

@@ -13,6 +13,7 @@ from .deliver import DEFECT, Deliverer, sentence
 from .errors import LeaseLost, RunError, SchedulerError, SessionError, SourceError, StoreError, Throttled, UsageError
 from .judging import Judge, Unmet
 from .lib.clock import monotonic, utc_now
+from .lib.descriptors import RAISE_LIMIT, is_limit, say_limit
 from .logs import say, say_defect
 from .model import Entry, Outcome, ReportFile, Run, RunStatus, SkipReason, Trigger
 from .notices.trouble import trouble_of
@@ -212,6 +213,12 @@ class Performer:
             return Outcome(RunStatus.SKIPPED, SkipReason.NO_SESSION.value, error.code, sentence(error), timings=timings)
         except (RunError, UsageError) as error:
             return replace(self._failed(run, hold, self._failure(run, error)), timings=timings)
+        except OSError as error:  # of whatever was opened for the report: a module, a file of the interpreter's own
+            if not is_limit(error):
+                raise
+            message = f"The report cannot be made: {say_limit()}."
+            limit = RunError(message, code="too_many_files", hint=f"{RAISE_LIMIT}.", retryable=True)
+            return replace(self._failed(run, hold, self._failure(run, limit)), timings=timings)
 
     def _make_and_send(self, run: Run, hold: Hold, timings: dict[str, float]) -> Outcome:
         if run.damage:

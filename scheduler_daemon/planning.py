@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from .errors import StoreError
 from .found import Found
+from .lib.descriptors import is_limit
 from .lib.words import redact
 from .logs import say
 from .model import Overlap, Pause, Plan, Schedule
@@ -45,6 +46,8 @@ class Planning:
                 raise
             problem = error.message
         except Exception as error:  # a value that no column takes; which row has it, the next lines find out
+            if is_limit(error):
+                raise
             problem = f"{type(error).__name__}: {error}"
         if len(plans) > 1:
             return sum(self.queue([pair], now, found) for pair in plans)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DeliveryError
 from ..lib.clock import monotonic
+from ..lib.descriptors import RAISE_LIMIT, out_of_files, say_limit
 from .summary import one_line
 
 if TYPE_CHECKING:
@@ -152,6 +153,8 @@ def _trust(options: "Options") -> ssl.SSLContext | None:
     try:
         return ssl.create_default_context(cafile=options.ca_file or None)
     except OSError as error:  # ssl.SSLError is one
+        if out_of_files(error):
+            raise unavailable(options, error, "") from error
         why = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
         raise DeliveryError(
             f"The file {options.ca_file} cannot be read: {why}.", code="smtp_unavailable", hint="Correct email.ca_file."
@@ -208,7 +211,10 @@ def _login(server: Server, username: str, password: str) -> None:
 
 
 def unavailable(options: "Options", error: Exception, when: str) -> DeliveryError:
-    """Return the error for a server that does not answer as one should."""
+    """Return the error for a server that does not answer as one should, or cannot be asked."""
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError | TimeoutError) and out_of_files(error):
+        message = f"The mail server {options.host} cannot be asked: {say_limit()}."
+        return DeliveryError(message, code="too_many_files", hint=f"{RAISE_LIMIT}.", retryable=True)
     message, hint = f"The mail server {options.host} does not answer {when}: {_why(error)}.", ""
     if isinstance(error, ssl.SSLCertVerificationError):
         message = f"The certificate of the mail server {options.host} is not accepted: {error.verify_message}."

@@ -13,6 +13,7 @@ import click
 
 from .. import __version__
 from ..errors import SchedulerError, UsageError
+from ..lib.descriptors import RAISE_LIMIT, is_limit, say_limit
 from ..lib.disk import FULL, reason
 from .context import Context
 from .early import VALUED
@@ -208,6 +209,8 @@ def _from_system(error: OSError) -> SchedulerError:
     text = f"{place}{reason(error)}."
     if error.errno in FULL:
         return SchedulerError(text, code="disk_full", hint="Make room there.")
+    if is_limit(error):
+        return SchedulerError(f"{place}{say_limit()}.", code="too_many_files", hint=f"{RAISE_LIMIT}.")
     return UsageError(text, hint="Check its owner and mode, or run the command as the daemon's user.")
 
 

@@ -54,8 +54,9 @@ class Counts:
     breaches: list[tuple[str, str]] = field(default_factory=list)
     #: What the database said when it did not answer; empty while all is well.
     unwell: str = ""
-    #: What to do then.
+    #: What to do then, and the error's code.
     way_out: str = ""
+    unwell_code: str = ""
     #: Whether they were taken anew since somebody looked.
     fresh: bool = False
     #: Whether something happened since they were taken that changes them: they are taken anew as soon as `SHARE` lets.
@@ -99,7 +100,7 @@ class Counts:
             self._take(now, asked)
             self.unwell = ""
         except StoreError as error:
-            self.unwell, self.way_out = error.message, error.hint or ""
+            self.unwell, self.way_out, self.unwell_code = error.message, error.hint or "", error.code
             self.store.close()
         self.fresh = True
         ended = monotonic()

@@ -10,6 +10,8 @@ from datetime import timedelta
 from .. import __version__
 from ..errors import AlreadyRunning, SchedulerError, StoreError
 from ..lib.clock import monotonic, to_ms, utc_now
+from ..lib.descriptors import RAISE_LIMIT, is_limit, say_limit
+from ..lib.disk import reason
 from ..logs import say
 from ..store import Store
 from ..systemd import notify, watchdog_seconds
@@ -80,7 +82,8 @@ class LifeSigns:
         except SchedulerError as error:
             self._told("state_unwritable", "warning", error.message, file)
         except OSError as error:
-            self._told("state_unwritable", "warning", error.strerror or str(error), file)
+            why = f"{say_limit()}; {RAISE_LIMIT[0].lower()}{RAISE_LIMIT[1:]}" if is_limit(error) else reason(error)
+            self._told("state_unwritable", "warning", why, file)
         else:
             self._trouble = ""
 

@@ -9,6 +9,8 @@ from ..model import Pause
 #: Seconds that a report may be due before it counts as overdue: a check and a peek are over by then.
 OVERDUE = 60
 RELOAD = "See: scheduler config check. When it is corrected: systemctl reload scheduler (or kill -HUP its pid)"
+#: Codes of what keeps us from the database and is not its trouble.
+OURS = ("too_many_files",)
 HINTS = {
     "work_unowned": "See its log; then: scheduler check-once",
     "run_unowned": "See its log; then: scheduler check-once",
@@ -38,6 +40,7 @@ def problems(
     breaches: Sequence[tuple[str, str]],
     unwell: str,
     way_out: str = "",
+    unwell_code: str = "",
     leaked: int = 0,
     unreadable: int = 0,
     paused: Pause | None = None,
@@ -47,8 +50,8 @@ def problems(
     Return the problems, the worst first.
 
     *mode* is the delivery mode, *counts* those of the state file, *breaches* the invariants that do not hold, *unwell*
-    what the database says when it does not answer, and *way_out* what to do then; *refused* is why the configuration
-    that was read again is not taken.
+    what the database says when it does not answer (*unwell_code* is its code), and *way_out* what to do then; *refused*
+    is why the configuration that was read again is not taken.
     """
     found: list[dict[str, str]] = []
 
@@ -56,7 +59,8 @@ def problems(
         found.append({"code": code, "message": message, "hint": hint})
 
     if unwell:
-        add("database_unavailable", unwell, way_out or "See: scheduler db status")
+        code = unwell_code if unwell_code in OURS else "database_unavailable"
+        add(code, unwell, way_out or "See: scheduler db status")
     if refused:
         text = redact(closed(refused))
         said = f"The configuration was changed but is refused: {text} The daemon goes on with the old one."

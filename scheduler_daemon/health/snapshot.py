@@ -86,15 +86,16 @@ class Observer:
 
     def _problems(self, tick: Tick) -> list[dict[str, str]]:
         last = tick.last_error or {}
-        unwell, way_out = self.counts.unwell, self.counts.way_out
+        unwell, way_out, code = self.counts.unwell, self.counts.way_out, self.counts.unwell_code
         if not unwell:
-            unwell, way_out = str(last.get("message") or ""), str(last.get("hint") or "")
+            unwell, way_out, code = (str(last.get(name) or "") for name in ("message", "hint", "code"))
         return problems(
             mode=tick.asked.delivery_mode,
             counts=self.counts.numbers,
             breaches=self.counts.breaches,
             unwell=unwell,
             way_out=way_out,
+            unwell_code=code,
             leaked=tick.leaked,
             unreadable=len(tick.asked.aside),
             paused=tick.asked.paused,

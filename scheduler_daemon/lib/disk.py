@@ -2,20 +2,22 @@
 
 import errno
 
+from .descriptors import RAISE_LIMIT, TOO_MANY
+
 #: No room on the disk, in the user's quota, or in the process's limit on the size of files.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 #: No right to it.
 FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 #: The place is not there, or is no folder.
 MISSING = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ESTALE)
-#: Too many open files, of this process or of the whole machine.
-TOO_MANY = (errno.EMFILE, errno.ENFILE)
 
 
 def code_of(error: OSError, otherwise: str) -> str:
-    """Return `disk_full`, `folder_unavailable` for a place that cannot be used, else *otherwise*."""
+    """Return `disk_full`, `too_many_files`, `folder_unavailable` for a place that cannot be used, else *otherwise*."""
     if error.errno in FULL:
         return "disk_full"
+    if error.errno in TOO_MANY:
+        return "too_many_files"
     return "folder_unavailable" if error.errno in (*FORBIDDEN, *MISSING, errno.EEXIST) else otherwise
 
 
@@ -32,7 +34,7 @@ def way_out(error: OSError, setting: str) -> str:
     if error.errno == errno.EEXIST:
         return f"Something else has its name: move that away, or set {setting}"
     if error.errno in TOO_MANY:
-        return "Raise the limit of open files (LimitNOFILE= in the unit), or lower daemon.workers"
+        return RAISE_LIMIT
     return f"Check the disk (its errors are in the system's log), and {setting}"
 
 

@@ -9,6 +9,8 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from .descriptors import is_limit
+
 #: Where the system's data says its version (tz project: first line of tzdata.zi).
 SYSTEM = ("/usr/share/zoneinfo/tzdata.zi", "/usr/lib/zoneinfo/tzdata.zi", "/etc/zoneinfo/tzdata.zi")
 
@@ -41,11 +43,13 @@ def _system_version() -> str:
 
 @cache
 def find_zone(name: str) -> tzinfo:
-    """Return the zone of the IANA name *name*; raise KeyError where there is none."""
+    """Return the zone of the IANA name *name*; raise KeyError where there is none, OSError without a descriptor."""
     zone_data()
     try:
         return zoneinfo.ZoneInfo(name)
     except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError) as error:
+        if is_limit(error):
+            raise  # it is there, and cannot be opened now
         raise KeyError(name) from error
 
 

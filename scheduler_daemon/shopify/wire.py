@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import SourceError
 from ..lib.clock import monotonic
+from ..lib.descriptors import RAISE_LIMIT, out_of_files, say_limit
 
 if TYPE_CHECKING:
     import requests
@@ -22,7 +23,8 @@ def post(http: "requests.Session", url: str, *, shop: str, timeout: float, **pay
     Return status, headers and body of the answer to a POST of *payload* (as `requests` takes it), within *timeout* s.
 
     Redirects are not followed: they would carry token or secret to another host. Raise SourceError: `timeout`,
-    `response_invalid` (too big) or `shop_unavailable`; the causes are cut off, because they may hold what was sent.
+    `response_invalid` (too big), `too_many_files` or `shop_unavailable`; the causes are cut off, because they may hold
+    what was sent.
     """
     import requests
     from urllib3.exceptions import HTTPError, ReadTimeoutError
@@ -40,6 +42,9 @@ def post(http: "requests.Session", url: str, *, shop: str, timeout: float, **pay
     except (requests.Timeout, ReadTimeoutError, TimeoutError):
         raise _late(f"Shopify did not answer for {shop} within {timeout:.0f} s.") from None
     except (requests.RequestException, HTTPError, OSError) as error:
+        if out_of_files(error):
+            message, hint = f"Shopify cannot be asked for {shop}: {say_limit()}.", f"{RAISE_LIMIT}."
+            raise SourceError(message, code="too_many_files", hint=hint, retryable=True) from None
         message = f"Shopify cannot be reached for {shop}: {type(error).__name__}."
         raise SourceError(message, retryable=True) from None
 

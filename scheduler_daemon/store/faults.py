@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..errors import SchedulerError, StoreError
+from ..lib.descriptors import RAISE_LIMIT, is_limit, out_of_files, say_limit
 
 #: Beginnings of SQLSTATE that waiting or another connection can cure: connection (08), insufficient resources (53),
 #: operator intervention (57), serialization and deadlock (40), lock not available (55), a transaction in which nothing
@@ -32,7 +33,15 @@ def translate(shown: str) -> Iterator[None]:
         made = _translated(error, shown)
         if made is None:
             raise
+        if made.code == StoreError.code and made.retryable and out_of_files(error):
+            made = no_more_files(shown)
         raise made from error
+
+
+def no_more_files(shown: str) -> StoreError:
+    """Return the error for a database that cannot be opened because of this process's own limit."""
+    message = f"The database {shown} cannot be used: {say_limit()}."
+    return StoreError(message, code="too_many_files", hint=f"{RAISE_LIMIT}.", retryable=True)
 
 
 def _translated(error: Exception, shown: str) -> StoreError | None:
@@ -46,6 +55,8 @@ def _translated(error: Exception, shown: str) -> StoreError | None:
         return _from_mysql(origin, shown)
     if module.startswith("peewee"):
         return StoreError(f"The database {shown} cannot be used: {first_line(error)}.", retryable=True)
+    if is_limit(origin):
+        return no_more_files(shown)
     return None
 
 

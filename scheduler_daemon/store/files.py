@@ -7,8 +7,10 @@ from pathlib import Path
 from weakref import finalize
 
 from ..errors import StoreError
+from ..lib.descriptors import is_limit
 from ..lib.files import owner_for_root
 from ..lib.files import user_name as user_name
+from .faults import no_more_files
 
 #: File systems on which SQLite's WAL and locks are not safe (SQLite docs: WAL, "Disadvantages").
 NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse.sshfs", "ceph", "glusterfs"})
@@ -185,6 +187,8 @@ def _check_header(path: Path) -> None:
         with path.open("rb") as file:
             head = file.read(16)
     except OSError as error:
+        if is_limit(error):
+            raise no_more_files(f"sqlite:{path}") from error
         raise StoreError(
             f"The database {path} cannot be read: {error.strerror}.",
             code="database_readonly",

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
+from ..lib.descriptors import is_limit
 from ..model import CatchUp, Overlap, Recipient, Report, Schedule
 from ..when import recurrence
 from ..when.comparison import read_comparison
@@ -95,6 +96,8 @@ def read_row(row: Mapping[str, Any], types: Mapping[str, str]) -> SeenSchedule:
     except UsageError as error:
         return SeenSchedule(**seen, due_at=due_at, schedule=None, problem=error.message, problem_code=error.code)
     except Exception as error:  # whatever stands in one row must not keep the others from running
+        if is_limit(error):
+            raise  # zone data that cannot be opened now is no fault of the row's
         problem = f"its row cannot be read: {str(error)[:MOST_SHOWN]}"
         return SeenSchedule(**seen, due_at=due_at, schedule=None, problem=problem)
     return SeenSchedule(**seen, due_at=due_at, schedule=schedule)

@@ -79,7 +79,7 @@ def test_a_disk_is_full_only_where_it_is_full(kind: str, tmp_path: Path) -> None
     assert [path.name for path in spool.folder("RUN1").iterdir() if path.name.startswith(MAKING)] == []
     with limited(resource.RLIMIT_NOFILE, next_descriptor()):
         error = refused(make)
-    assert (error.code, "Too many open files" in error.message) == ("render_failed", True)
+    assert (error.code, "Too many open files" in error.message) == ("too_many_files", True)
     assert "space" not in error.message
     assert "LimitNOFILE" in error.hint
     (spool.folder("RUN1") / ROWS_FILE).unlink()

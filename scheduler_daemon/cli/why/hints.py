@@ -41,6 +41,7 @@ HINTS = {
     "spool_missing": "Make it once more, with fresh data: scheduler history rerun {run}",
     "spool_full": "Make room in spool.dir, or shorten spool.keep.",
     "disk_full": "Make room; scheduler doctor shows where. Then: scheduler reports run {id}",
+    "too_many_files": "Raise LimitNOFILE= in the unit (or ulimit -n), or lower daemon.workers; then: systemctl restart",
     "smtp_unavailable": "Check email.host and email.port: scheduler doctor",
     "smtp_auth": "Correct email.username and email.password_file: scheduler doctor",
     "smtp_refused": "Correct the address (or email.from): scheduler reports edit {id} --to name@example.com",
