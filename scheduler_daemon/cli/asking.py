@@ -93,6 +93,15 @@ def find_report(store: Store, wanted: str) -> SeenSchedule:
         raise UsageError(f"There is no report {wanted!r}.{near}", code=error.code, hint=error.hint) from None
 
 
+def same_name(store: Store, shop: str, name: str, own: str = "") -> str:
+    """Return the sentence that another schedule of *shop* than *own* has *name*, with its id; empty where none has."""
+    found = [item for item in store.schedules.all(shop=shop, limit=NAMES) if _slug(item.name) == _slug(name)]
+    others = [item for item in found if item.id != own]
+    if not others:
+        return ""
+    return f"{shop} has a report {others[0].name!r} already ({others[0].id}{', and more' if len(others) > 1 else ''})."
+
+
 def _slug(name: str) -> str:
     return re.sub(r"[\W_]+", "-", name.casefold()).strip("-")
 

@@ -30,10 +30,10 @@ from ..when.rule_parts import read_weekday
 from ..when.rule_text import DAYS, sentence
 from ..when.spoken import read_words
 from ..when.timetable import first_after, mark_of, zone_of
-from .asking import can_ask, find_report, opened, read_domain, readable
+from .asking import can_ask, find_report, opened, read_domain, readable, same_name
 from .context import Context
 from .groups import Whole, example
-from .output import STEERING
+from .output import STEERING, plain
 from .report_conditions import OPTIONS as CONDITIONS
 from .report_conditions import read_flags
 from .report_questions import ask_all
@@ -82,9 +82,10 @@ ADD = "reports add --shop acme.myshopify.com --type orders --every 'daily 07:30'
 
 @click.command(epilog=example("reports add", ADD))
 @click.option("--shop", help="Domain of the shop.")
+@click.option("--yes", is_flag=True, help="Do not ask where another report of the shop has the name.")
 @with_options
 @click.pass_obj
-def add(context: Context, /, shop: str | None, **given: Any) -> int:
+def add(context: Context, /, shop: str | None, yes: bool, **given: Any) -> int:
     """Add a schedule; without flags it asks."""
     config = context.config()
     with opened(context, create=True) as store:
@@ -102,6 +103,7 @@ def add(context: Context, /, shop: str | None, **given: Any) -> int:
         blank = Schedule(new_id(), shop, title, Report(type_, title, period="last_week"), None, "", ())
         now = utc_now()
         made = _apply(store, config, blank, {**given, "name": title}, now)
+        _tell_of_same_name(store, made, ask=not yes and can_ask())
         store.schedules.add(made, now)
         say_made(store, config, made)
         held = delivery_mode(config, store) == "hold"
@@ -129,6 +131,8 @@ def edit(context: Context, /, report: str, **given: Any) -> None:
         seen = find_report(store, report)
         now = utc_now()
         made = _apply(store, config, readable(seen), given, now)
+        if given["name"] is not None:
+            _tell_of_same_name(store, made, ask=False)
         missed = 0
         if made.recurrence is not None:  # its cursor moves: what is due already stays a row
             missed = Planner(store, delivery_mode(config, store)).skip_due(seen, now, zone_kept=given["zone"] is None)
@@ -136,6 +140,18 @@ def edit(context: Context, /, report: str, **given: Any) -> None:
         say_made(store, config, made)
     if missed:
         click.echo(f"Note     {plural(missed, 'occurrence')} that had come due and not begun will not run")
+
+
+def _tell_of_same_name(store: Store, made: Schedule, *, ask: bool) -> None:
+    """Say that another report of the shop has the name; where somebody is there, *ask* whether it is meant."""
+    told = same_name(store, made.shop, made.name, made.id)
+    if not told:
+        return
+    if ask:
+        click.confirm(f"{plain(told)} Add another of that name?", abort=True)
+        return
+    hint = "To tell them apart: scheduler reports edit ID --name …"
+    click.echo(f"Warning  {plain(told)} {hint}", err=True)
 
 
 def new_id() -> str:
