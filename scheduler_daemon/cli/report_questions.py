@@ -11,6 +11,7 @@ from ..model import Report
 from ..renderers import open_renderer
 from ..sources import TYPES, open_source
 from ..store import Store
+from ..when.comparison import COMPARISONS, NONE, check_comparison, read_comparison
 from ..when.period import check_period
 from ..when.spoken import read_words
 from .asking import read_domain
@@ -24,6 +25,9 @@ def ask_all(store: Store, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     answers = dict(given)
     answers["type_"] = ask(f"Type ({', '.join(TYPES)})", lambda text: open_source(text) and text)
     answers["period"] = ask("Period", _period, "last_week")
+    answers["compare"] = ask(
+        f"Compare with ({', '.join(COMPARISONS)}, {NONE})", lambda text: _comparison(text, answers["period"]), NONE
+    )
     answers["format_"] = ask("Format", lambda text: open_renderer(text, {}) and text, "xlsx")
     answers["every"] = ask('When ("monday 08:00", "daily 07:30", cron text)', lambda text: read_words(text) and text)
     answers["to"] = ask("Send to", _addresses, "")
@@ -46,6 +50,11 @@ def _period(text: str) -> str:
     if text == "custom":
         raise UsageError("A custom period is given by flags.", hint="reports add --period custom --from … --to-day …")
     check_period(Report("orders", "", period=text))
+    return text
+
+
+def _comparison(text: str, period: str) -> str:
+    check_comparison(Report("orders", "", period=period, compare=read_comparison(text)))
     return text
 
 

@@ -84,6 +84,7 @@ def test_the_first_five_minutes(tmp_path: Path) -> None:
             ("Shop [acme.myshopify.com]", ""),
             ("Type", "sales-by-product"),
             ("Period [last_week]", ""),
+            ("Compare with (previous_period, year_before, none) [none]", ""),
             ("Format [xlsx]", ""),
             ("When", "monday 08:00"),
             ("Send to", "me@acme.example"),
@@ -106,7 +107,7 @@ def test_the_first_five_minutes(tmp_path: Path) -> None:
             assert shown.startswith("SCHEDULER OK - 1 report, 0 overdue, next Mon")
             assert "Next: keep it running with systemd" in shown
             terminal.type("doctor")
-    assert terminal.questions <= 14
+    assert terminal.questions <= 15
     (mail,) = (tmp_path / "mail").glob("*.eml")
     assert b'filename="sales-by-product-' in mail.read_bytes()
     for name in ("config.toml", "smtp-password", "shopify-client-secret"):
@@ -158,6 +159,8 @@ def test_an_answer_that_is_wrong_is_asked_again(tmp_path: Path) -> None:
             ("Type", "orders"),
             ("Period [last_week]", "week"),
             ("Period [last_week]", "yesterday"),
+            ("year_before, none) [none]", "last_year"),
+            ("year_before, none) [none]", "year_before"),
             ("Format [xlsx]", "xls"),
             ("Format [xlsx]", "csv"),
             ("When", "mondays"),
@@ -169,6 +172,8 @@ def test_an_answer_that_is_wrong_is_asked_again(tmp_path: Path) -> None:
         for said in ("no shop's domain", "Did you mean 'orders'", "is no period", "'xls'", "names no time of day"):
             assert said in shown
         assert "Every weekday at 08:00, Europe/Paris; next: " in shown
+        assert "'last_year' is no comparison" in shown
+        assert "year_before" in terminal.type("reports show orders")
     assert shop.token not in terminal.seen
 
 
