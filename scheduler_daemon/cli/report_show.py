@@ -99,12 +99,11 @@ def types(as_json: bool) -> None:
         click.echo(f"  columns  {', '.join(column['key'] for column in item['columns'])}")
         for name, text in item["filters"].items():
             click.echo(f"  filter   {name}: {text}")
-    click.echo("periods")
-    for name, text in PERIODS.items():
-        click.echo(f"  {name:14} {text}")
-    click.echo("comparisons")
-    for name, text in COMPARISONS.items():
-        click.echo(f"  {name:15} {text}")
+    width = max(len(name) for name in (*PERIODS, *COMPARISONS))
+    for title, words in (("periods", PERIODS), ("comparisons", COMPARISONS)):
+        click.echo(title)
+        for name, text in words.items():
+            click.echo(f"  {name.ljust(width)}  {text}")
 
 
 def say_made(store: Store, config: Config, made: Schedule) -> None:

@@ -1,5 +1,6 @@
 """Every command as a stranger meets it: help, mistakes, JSON, pages, locales, terminals; and how light it starts."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -296,3 +297,11 @@ def test_in_an_app_s_database_a_report_has_its_zone_written_out(desk: Desk) -> N
     with desk.store() as store:
         rows = dict(store.engine.read('SELECT "name", "timezone" FROM "ReportSchedule"'))
     assert rows == {"Ours": "", "Theirs": "Europe/Paris"}
+
+
+def test_the_words_of_reports_types_stand_in_one_column(desk: Desk) -> None:
+    """A column of 14 signs was too narrow for since_last_success, whose text began further right than the others."""
+    lines = desk.type("reports", "types").out.split("\nperiods\n")[1].splitlines()
+    begin = {re.match(r"  \w+ +", line).end() for line in lines if line.startswith("  ")}  # type: ignore[union-attr]
+    assert len(begin) == 1
+    assert any(line.startswith("  since_last_success  From") for line in lines)
