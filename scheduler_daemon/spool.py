@@ -13,7 +13,7 @@ from tempfile import mkdtemp
 
 from .errors import RunError
 from .lib.disk import FULL, code_of, reason, way_out
-from .lib.files import fsync_folder, owner_for_root, safe_name
+from .lib.files import owner_for_root, safe_name, sweep_temporary, write_atomically
 from .model import ReportFile, Run, Table
 from .tablefile import HEADER, ROWS, SpooledRows, Tally, header_to_json, open_table
 
@@ -73,6 +73,7 @@ class Spool:
             (folder / ROWS).unlink(missing_ok=True)
             for left in folder.glob(f"{MAKING}*"):
                 _remove(left)
+            sweep_temporary(folder / HEADER)
         encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
         with disk_faults(folder), (folder / ROWS).open("w", encoding="utf-8") as file:
             for row in tally.passing(table.rows):
@@ -81,10 +82,10 @@ class Spool:
         return self.write_about(run_id, Table(table.columns, SpooledRows(folder / ROWS), about))
 
     def write_about(self, run_id: str, table: Table) -> Table:
-        """Write down what *table* says about itself, for renderers and later attempts; its rows stay. Return it."""
+        """Write down what *table* says about itself, for renderers; its rows stay. Return it."""
         folder = self.folder(run_id)
         with disk_faults(folder):
-            (folder / HEADER).write_text(header_to_json(table), encoding="utf-8")
+            write_atomically(folder / HEADER, header_to_json(table).encode(), 0o600, durable=False)
         return table
 
     @contextmanager
@@ -103,7 +104,11 @@ class Spool:
             shutil.rmtree(made, ignore_errors=True)
 
     def finish_file(self, run_id: str, temp: Path, name: str, media_type: str, table: Table) -> ReportFile:
-        """Make *temp* durable under the name people see; return it with its size and digest."""
+        """
+        Make *temp* durable under the name people see, and what it is about; return it with its size and digest.
+
+        The header names the digest: what another holder of the run wrote there tells nothing of this file.
+        """
         # Long enough for a long title's day and ending.
         target = self.folder(run_id) / safe_name(name, 200)
         digest, size = sha256(), 0
@@ -113,7 +118,8 @@ class Spool:
                 size += len(block)
             os.fsync(file.fileno())
             temp.replace(target)
-            fsync_folder(target.parent)
+            # Its fsync of the folder is the file's too.
+            write_atomically(target.parent / HEADER, header_to_json(table, digest.hexdigest()).encode(), 0o600)
         return ReportFile(target, target.name, media_type, size, digest.hexdigest(), table.about, table.columns)
 
     def relative(self, file: ReportFile) -> str:
@@ -134,11 +140,8 @@ class Spool:
                 size += len(block)
         if digest.hexdigest() != run.sha256:
             raise RunError(f"The file of run {run.id} in the spool was changed.", code="spool_missing")
-        try:
-            table = open_table(path.parent)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            message = f"What the spool says of run {run.id} cannot be read: {error}."
-            raise RunError(message, code="spool_missing") from error
+        with disk_faults(header):
+            table = open_table(path.parent, digest.hexdigest())
         return ReportFile(path, path.name, media_type, size, digest.hexdigest(), table.about, table.columns)
 
     def discard_rows(self, run_id: str) -> None:

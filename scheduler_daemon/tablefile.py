@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from .errors import RunError
 from .model import About, Column, ColumnKind, Compared, Period, Row, Table
 
 ROWS = "rows.jsonl"
@@ -55,20 +56,42 @@ class Tally:
         return {key: str(value) for key, value in self._sums.items()}
 
 
-def header_to_json(table: Table) -> str:
-    """Return the columns and facts of *table* as JSON, for another process or a later attempt."""
+def header_to_json(table: Table, digest: str = "") -> str:
+    """
+    Return the columns and facts of *table* as JSON, for another process or a later attempt.
+
+    *digest* is the SHA-256 of the file that was made of it, once there is one.
+    """
     about = asdict(table.about) | {"totals": dict(table.about.totals)}
     columns = [[c.key, c.title, c.kind.value, c.total, c.currency] for c in table.columns]
-    return json.dumps({"columns": columns, "about": about}, ensure_ascii=False, default=datetime.isoformat)
+    data = {"columns": columns, "about": about, "file": digest}
+    return json.dumps(data, ensure_ascii=False, default=datetime.isoformat)
 
 
-def open_table(folder: Path) -> Table:
-    """Return the table that `Spool.write_rows` left in *folder*."""
-    data = json.loads((folder / HEADER).read_text(encoding="utf-8"))
-    columns = tuple(
-        Column(key, title, ColumnKind(kind), total, cur) for key, title, kind, total, cur in data["columns"]
-    )
-    return Table(columns, SpooledRows(folder / ROWS), _about(data["about"]))
+def open_table(folder: Path, digest: str = "") -> Table:
+    """
+    Return the table that `Spool.write_rows` left in *folder*.
+
+    Raise RunError `spool_missing` where its header is none of ours, or of another file than the one with this *digest*;
+    OSError where it cannot be read.
+    """
+    try:
+        data = json.loads((folder / HEADER).read_text(encoding="utf-8"))
+        # A header of an older version names no file.
+        if digest and data.get("file", digest) != digest:
+            raise _unusable(folder, "it is of another file")
+        columns = tuple(
+            Column(key, title, ColumnKind(kind), total, cur) for key, title, kind, total, cur in data["columns"]
+        )
+        return Table(columns, SpooledRows(folder / ROWS), _about(data["about"]))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _unusable(folder, f"{type(error).__name__}: {error}") from error
+
+
+def _unusable(folder: Path, why: str) -> RunError:
+    message = f"What the spool says of the report in {folder / HEADER} cannot be used: {why}."
+    hint = "The report is fetched again; nothing is to be done."
+    return RunError(message, code="spool_missing", hint=hint, retryable=True)
 
 
 def _about(data: dict[str, Any]) -> About:

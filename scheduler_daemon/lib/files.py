@@ -24,25 +24,28 @@ def fsync_folder(path: Path) -> None:
         os.close(fd)
 
 
-def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
+def write_atomically(path: Path, data: bytes, mode: int = 0o644, *, durable: bool = True) -> None:
     """
     Replace *path* by *data* so that a reader sees the old file or the new one, never a part.
 
-    Temporary file beside it, fsync, rename, fsync of the folder. Raise OSError; the old file then stands.
+    Temporary file beside it, fsync, rename, fsync of the folder. Raise OSError; the old file then stands. What no
+    other process needs after a power cut need not be *durable*: it waits for no disk.
     """
     fd, name = mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(fd, "wb") as file:
             os.fchmod(file.fileno(), mode)
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         Path(name).replace(path)
     except BaseException:
         with suppress(OSError):
             Path(name).unlink()
         raise
-    fsync_folder(path.parent)
+    if durable:
+        fsync_folder(path.parent)
 
 
 def sweep_temporary(path: Path) -> None:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..errors import RenderError, SchedulerError
+from ..errors import RenderError, RunError, SchedulerError
 from ..lib.orphans import end_with_parent
 from ..lib.words import redact
 
@@ -92,7 +92,7 @@ def main() -> int:
         table = open_table(Path(job["folder"]))
         open_renderer(job["kind"], job["options"]).render(table, Path(job["target"]))
     except SchedulerError as error:
-        return _told(error, retryable=False)
+        return _told(error, retryable=isinstance(error, RunError) and error.retryable)
     except OSError as error:
         return _told(from_disk(error, Path(job["target"]), "render_failed"), retryable=True)
     except Exception as error:  # a defect: its parent can tell no more than is said here

@@ -220,6 +220,21 @@ def test_a_file_that_is_gone_is_made_anew_with_the_same_comparison(preparer: Pre
     assert preparer.make(later, hold, {}).about.compared == file.about.compared
 
 
+def test_a_header_that_was_cut_off_lets_the_report_be_fetched_again(preparer: Preparer, shop: SimShop) -> None:
+    run, hold = a_run()
+    file = preparer.make(run, hold, {})
+    header = preparer.spool.folder(run.id) / HEADER
+    whole = header.read_bytes()
+    made = replace(run, attempt=2, spool_path=preparer.spool.relative(file), sha256=file.sha256)
+    for wrong in (whole[: len(whole) // 2], b'{"columns": [], "about": null}'):
+        header.write_bytes(wrong)
+        asked = len(shop.log)
+        again = preparer.make(made, hold, {})
+        assert len(shop.log) - asked == 2
+        assert (again.sha256, again.columns) == (file.sha256, file.columns)
+        assert (again.about.totals, again.about.compared) == (file.about.totals, file.about.compared)
+
+
 @pytest.mark.parametrize("kind", ["csv", "xlsx", "html"])
 def test_no_row_and_no_column_is_added_to_the_file(preparer: Preparer, kind: str) -> None:
     run, hold = a_run(format=kind)

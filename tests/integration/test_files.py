@@ -11,10 +11,12 @@ import openpyxl
 import pytest
 
 from scheduler_daemon.errors import RenderError, RunError, UsageError
-from scheduler_daemon.model import About, Column, ColumnKind, Period, Run, RunStatus, Table, Trigger
+from scheduler_daemon.model import About, Column, ColumnKind, Period, ReportFile, Run, RunStatus, Table, Trigger
 from scheduler_daemon.renderers import KINDS, open_renderer
 from scheduler_daemon.renderers.child import render_in_child
 from scheduler_daemon.spool import Spool
+from scheduler_daemon.tablefile import HEADER, header_to_json
+from scheduler_daemon.tablefile import ROWS as ROWS_FILE
 
 COLUMNS = (
     Column("sku", "SKU"),
@@ -122,9 +124,8 @@ def test_a_child_renders_the_same_file(spooled: tuple[Spool, Table], tmp_path: P
 
 def test_a_defect_in_a_child_says_where_it_lies(spooled: tuple[Spool, Table], tmp_path: Path) -> None:
     spool, _ = spooled
-    facts = spool.folder("RUN1") / "table.json"
-    facts.write_text(facts.read_text(encoding="utf-8").replace('"columns"', '"colunms"'), encoding="utf-8")
-    with pytest.raises(RenderError, match=r"A defect of the renderer, at tablefile\.py:\d+: KeyError"):
+    spool.folder("RUN1").joinpath(ROWS_FILE).write_text('["0042"]\n', encoding="utf-8")
+    with pytest.raises(RenderError, match=r"A defect of the renderer, at xlsx\.py:\d+: ValueError"):
         render_in_child("xlsx", {}, spool.folder("RUN1"), tmp_path / "x.xlsx", lambda: None)
 
 
@@ -139,16 +140,70 @@ def test_a_child_is_killed_when_the_attempt_is_over(spooled: tuple[Spool, Table]
     assert not (tmp_path / "x.xlsx").exists()
 
 
-def test_a_file_is_found_again_only_as_it_was(spooled: tuple[Spool, Table], tmp_path: Path) -> None:
-    spool, made = spooled
+def finished(spool: Spool, made: Table) -> tuple[ReportFile, Run]:
+    """Make the file of run RUN1; return it with the run as the ledger then has it."""
     temp = render("csv", made, spool.folder("RUN1"))
     file = spool.finish_file("RUN1", temp, "weekly.csv", "text/csv", made)
     moment = datetime.now(UTC)
     run = Run("RUN1", "s", "a", Trigger.SCHEDULE, "k", moment, moment, RunStatus.QUEUED, moment, None)
-    run = replace(run, spool_path=spool.relative(file), sha256=file.sha256)
+    return file, replace(run, spool_path=spool.relative(file), sha256=file.sha256)
+
+
+def test_a_file_is_found_again_only_as_it_was(spooled: tuple[Spool, Table]) -> None:
+    spool, made = spooled
+    file, run = finished(spool, made)
     assert spool.open_file(run, "text/csv").about == made.about
     file.path.write_bytes(b"changed")
     for wrong in (run, replace(run, spool_path="../../etc/passwd"), replace(run, spool_path=None)):
         with pytest.raises(RunError) as caught:
             spool.open_file(wrong, "text/csv")
         assert caught.value.code == "spool_missing"
+
+
+#: What may stand where a header should: cut off, of another program, of another version.
+FOREIGN = ["", '{"columns": [["sku", "S', "null", "[]", '"text"', '{"columns": 7}', "[" * 100_000, "\ufeff{}"]
+FOREIGN += ['{"columns": [], "about": null}', '{"columns": [["sku"]], "about": {}}', '{"columns": [], "about": "x"}']
+
+
+@pytest.mark.parametrize("text", FOREIGN, ids=lambda text: text[:20] or "nothing")
+def test_a_header_that_is_none_of_ours_is_told_and_the_report_is_fetched_again(
+    spooled: tuple[Spool, Table], tmp_path: Path, text: str
+) -> None:
+    spool, made = spooled
+    file, run = finished(spool, made)
+    (file.path.parent / HEADER).write_text(text, encoding="utf-8")
+    for read in (
+        lambda: spool.open_file(run, "text/csv"),
+        lambda: render_in_child("xlsx", {}, file.path.parent, tmp_path / "x.xlsx", lambda: None),
+    ):
+        with pytest.raises(RunError, match=r"^What the spool says of the report in .* cannot be used: ") as caught:
+            read()
+        assert (caught.value.code, caught.value.retryable) == ("spool_missing", True)
+        assert len(caught.value.message) < 400
+
+
+def test_a_header_of_another_holder_tells_nothing_of_the_file(spooled: tuple[Spool, Table]) -> None:
+    """Who lost the run, and still writes, must not change what the mail of its successor's file says."""
+    spool, made = spooled
+    file, run = finished(spool, made)
+    header = file.path.parent / HEADER
+    whole = header.read_text(encoding="utf-8")
+    spool.write_about("RUN1", replace(made, about=replace(made.about, row_count=7)))
+    with pytest.raises(RunError, match="it is of another file") as caught:
+        spool.open_file(run, "text/csv")
+    assert caught.value.code == "spool_missing"
+    header.write_text(whole.replace(f', "file": "{file.sha256}"', ""), encoding="utf-8")  # as an older version wrote it
+    assert header.read_text(encoding="utf-8") != whole
+    assert spool.open_file(run, "text/csv").about == made.about
+
+
+def test_a_header_is_replaced_whole(spooled: tuple[Spool, Table]) -> None:
+    spool, made = spooled
+    header = spool.folder("RUN1") / HEADER
+    left = header.with_name(f".{HEADER}-killed")
+    left.touch()
+    with header.open(encoding="utf-8") as reader:
+        spool.write_about("RUN1", replace(made, about=replace(made.about, row_count=7)))
+        assert reader.read() == header_to_json(made)
+    spool.write_rows("RUN1", made)
+    assert not left.exists()
