@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import RunError
+from .lib.figures import EXACT
 from .model import About, Column, ColumnKind, Compared, Period, Row, Table
 
 ROWS = "rows.jsonl"
@@ -33,7 +34,7 @@ class SpooledRows:
 
 
 class Tally:
-    """Counts rows and sums their columns marked *total* while they pass; holds none of them."""
+    """Counts rows and sums their columns marked *total* while they pass, every cent kept; holds none of them."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self.row_count = 0
@@ -47,7 +48,7 @@ class Tally:
             for index, key in self._summed:
                 cell = row[index]
                 if cell is not None:
-                    self._sums[key] += Decimal(str(cell))
+                    self._sums[key] = EXACT.add(self._sums[key], Decimal(str(cell)))
             yield row
 
     @property

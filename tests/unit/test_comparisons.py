@@ -221,3 +221,12 @@ def test_rows_are_counted_and_summed_as_they_pass() -> None:
     passing = tally.passing(iter([["a", "0.10"], ["b", None], ["c", "0.20"]]))
     assert (next(passing), tally.row_count, tally.totals) == (["a", "0.10"], 1, {"net": "0.10"})
     assert ([row[0] for row in passing], tally.row_count, tally.totals) == (["b", "c"], 3, {"net": "0.30"})
+
+
+def test_a_sum_keeps_every_cent_however_long_it_is() -> None:
+    """28 digits, the usual context of decimals, would round each of these sums."""
+    tally = Tally((NET,))
+    cells = ["9999999999999999999999999999.99", "0.02", "-9999999999999999999999999999.98", "1e-30"]
+    seen = [tally.totals["net"] for _ in tally.passing([[cell] for cell in cells])]
+    long = "10000000000000000000000000000.01"
+    assert seen == ["9999999999999999999999999999.99", long, "0.03", "0.030000000000000000000000000001"]
