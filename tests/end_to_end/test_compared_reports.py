@@ -15,7 +15,7 @@ from scheduler_daemon.simulator import SimShop
 from scheduler_daemon.simulator.mailbox import Mailbox
 from scheduler_daemon.simulator.truth import orders_total
 from scheduler_daemon.when.comparison import find_comparison
-from tests.end_to_end.desk import Desk, bare, desk, shop
+from tests.end_to_end.desk import THREE, Desk, bare, desk, shop
 from tests.making import SHOP, make_schedule, make_session
 
 __all__ = ["bare", "desk", "shop"]
@@ -76,6 +76,7 @@ def truth(shop: SimShop, run: Run) -> tuple[str, str]:
     )
 
 
+@THREE
 def test_a_mail_says_the_true_totals_of_both_periods_and_a_copy_is_the_same(
     desk: Desk, mailbox: Mailbox, shop: SimShop
 ) -> None:
@@ -110,6 +111,7 @@ def test_a_test_send_is_compared_too_and_says_so_on_the_screen(desk: Desk, mailb
     assert last(desk, schedule).status is RunStatus.SUCCEEDED
 
 
+@THREE
 def test_where_the_second_fetch_fails_nothing_half_is_sent_and_the_next_try_makes_both(
     desk: Desk, mailbox: Mailbox, shop: SimShop
 ) -> None:
@@ -131,6 +133,7 @@ def test_where_the_second_fetch_fails_nothing_half_is_sent_and_the_next_try_make
     assert net in " ".join(text_of(letters(desk.root / "mail")[0]).split())
 
 
+@THREE
 def test_an_operator_sets_sees_and_takes_it_away(desk: Desk) -> None:
     flags = ("--type", "orders", "--every", "daily 08:00", "--period", "yesterday", "--name", "Daily")
     done = desk.type("reports", "add", "--shop", SHOP, *flags, "--compare", "previous_perod", "--folder")
@@ -152,6 +155,7 @@ def test_an_operator_sets_sees_and_takes_it_away(desk: Desk) -> None:
     assert set(desk.type("reports", "types", "--json").json["comparisons"]) == {"previous_period", "year_before"}
 
 
+@THREE
 def test_a_comparison_beyond_what_the_token_shows_is_refused_before_it_is_stored(desk: Desk, shop: SimShop) -> None:
     shop.scopes = ("read_orders",)
     with desk.store() as store:
@@ -177,6 +181,7 @@ def test_a_preview_names_the_span_and_does_not_ask_for_it(desk: Desk) -> None:
     assert note in desk.type("reports", "preview", "weekly-sales").out
 
 
+@THREE
 def test_a_dry_run_says_what_would_be_compared(desk: Desk) -> None:
     schedule = compared(desk)
     (run,) = desk.type("check-once", "--dry-run", "--json").data[0]["runs"]

@@ -171,9 +171,9 @@ def shop() -> SimShop:
 
 
 @pytest.fixture
-def preparer(tmp_path: Path, shop: SimShop) -> Iterator[Preparer]:
+def preparer(tmp_path: Path, desk_url: str, shop: SimShop) -> Iterator[Preparer]:
     """What makes files, over a real database, API and spool."""
-    with Simulator([shop]) as simulator, open_test_store(f"sqlite://{tmp_path / 'x.db'}") as store:
+    with Simulator([shop]) as simulator, open_test_store(desk_url) as store:
         make_session(store, SHOP, shop.token)
         yield preparing(store, simulator, tmp_path)
 
@@ -190,6 +190,7 @@ def a_run(**changes: Any) -> tuple[Run, Hold]:
     return replace(run, attempt=1), Hold(Lease(SHOP, 1, float("inf")), float("inf"))
 
 
+@pytest.mark.parametrize("desk_url", ["sqlite", "postgres", "mariadb"], indirect=True)
 def test_a_repeat_is_the_same_mail_and_asks_the_shop_for_nothing(preparer: Preparer, shop: SimShop) -> None:
     run, hold = a_run()
     timings: dict[str, float] = {}
