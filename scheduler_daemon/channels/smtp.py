@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DeliveryError
 from ..lib.clock import monotonic
 from ..lib.descriptors import RAISE_LIMIT, out_of_files, say_limit
+from ..lib.words import closed
 from .summary import one_line
 
 if TYPE_CHECKING:
@@ -237,7 +238,7 @@ def refusal(options: "Options", code: int, reply: str, *, to: str, sender: str =
         what = f"{sender} as the sender"
         hint = "Set email.from to an address that it lets this user send from, or ask whoever runs the mail server."
     return DeliveryError(
-        f"{options.host} refused {what}: {code} {reply.rstrip('.')}.",
+        closed(f"{options.host} refused {what}: {code} {reply}"),
         code="smtp_refused",
         hint=hint if code >= 500 else "",
         retryable=code < 500,

@@ -10,7 +10,7 @@ import click
 from ..app import delivery_mode, open_store
 from ..config import Config
 from ..errors import UsageError
-from ..lib.words import did_you_mean
+from ..lib.words import closed, did_you_mean
 from ..model import DOMAIN, Schedule, Shop
 from ..store import SeenSchedule, Store
 from .context import Context
@@ -109,7 +109,7 @@ def _slug(name: str) -> str:
 def readable(seen: SeenSchedule) -> Schedule:
     """Return the schedule of a row that can be read; raise UsageError with what is wrong with it."""
     if seen.schedule is None:
-        message = f"The report {seen.name} cannot be read: {seen.problem.rstrip('.')}."
+        message = closed(f"The report {seen.name} cannot be read: {seen.problem}")
         raise UsageError(message, code=seen.problem_code, hint=f"See: scheduler reports why {seen.id}")
     return seen.schedule
 

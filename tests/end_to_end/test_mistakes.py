@@ -201,3 +201,14 @@ def test_a_tz_that_is_no_zone_is_named(desk: Desk) -> None:
     assert "TZ='Nonsense/Zone' is no time zone" in desk.spawn("doctor", "--no-network", **nonsense).out
     refused = desk.spawn("run", **nonsense, SCHEDULER_DAEMON__CHECK_EVERY="0 9 * * *")
     assert (refused.code, "daemon.timezone" in refused.err) == (2, True)
+
+
+def test_no_question_is_given_a_full_stop(desk: Desk) -> None:
+    with desk.store() as store:
+        made = make_schedule(store, name="Weekly", zone="Europe/Pariss")
+    said = [desk.type("reports", *words, made.id).err for words in (("next",), ("run",), ("preview",))]
+    assert desk.type("check-once").code == 1
+    said += [desk.type("reports", "why", made.id).out, desk.type("check-once").out]
+    for text in said:
+        assert "Did you mean 'Europe/Paris'?" in text
+        assert "?." not in text

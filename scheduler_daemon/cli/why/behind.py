@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from ...lib.words import plural, say_length
+from ...lib.words import closed, plural, say_length
 from ...model import Delivery, DeliveryState, Run, RunStatus, SkipReason, Trigger
 from ...redirect import shown
 from ...verdict import of_recipients
@@ -26,6 +26,8 @@ SKIPPED = {
     SkipReason.CANCELLED: "a person cancelled it",
     SkipReason.QUARANTINED: "it lost its process too often and is kept from killing another",
 }
+#: For a failure without a word: a row that others wrote.
+UNTOLD = "no reason was written down"
 #: Skips whose own sentence says more.
 TOLD = (SkipReason.NO_SESSION, SkipReason.CONDITION, SkipReason.CANCELLED, SkipReason.QUARANTINED)
 #: What a person may do about a skip; {id}, {shop} and {run} as in the hints.
@@ -59,14 +61,15 @@ def _said(facts: Facts, run: Run) -> Said:
     if run.status is RunStatus.SUCCEEDED:
         to = ", ".join(_address(run, row) for row in rows) or "nobody"
         return Said("succeeded", f"succeeded, {run.record_count or 0:,} rows, {run.file_name}, delivered to {to}.")
-    error = (run.error or run.error_code or "no reason was written down").rstrip(".")
+    error = run.error or run.error_code or UNTOLD
     if run.status is RunStatus.PARTIAL:
         missed = "; ".join(
             f"{_address(run, row)}: {_problem(row)}" for row in rows if row.state is not DeliveryState.DELIVERED
         )
         got = sum(row.state is DeliveryState.DELIVERED for row in rows)
-        return Said("partial", f"partial, {got} of {len(rows)} delivered. {missed or error}.", hint_for(run))
-    return Said("failed", f"failed ({run.error_code}) after {plural(run.attempt, 'attempt')}. {error}.", hint_for(run))
+        return Said("partial", f"partial, {got} of {len(rows)} delivered. {closed(missed or error)}", hint_for(run))
+    text = f"failed ({run.error_code}) after {plural(run.attempt, 'attempt')}. {closed(error)}"
+    return Said("failed", text, hint_for(run))
 
 
 def _address(run: Run, row: Delivery) -> str:
@@ -134,7 +137,7 @@ def _queued(facts: Facts, run: Run) -> Said:
         code, text, hint = _waits(facts, run)
         return Said(code, f"queued; {text}.", hint)
     rows = of_recipients(facts.store.history.deliveries(run.id))
-    error = (run.error or run.error_code or "").rstrip(".")
+    error = run.error or run.error_code or UNTOLD
     again = _next_try(facts, run)
     if rows:
         got = sum(row.state is DeliveryState.DELIVERED for row in rows)
@@ -144,7 +147,7 @@ def _queued(facts: Facts, run: Run) -> Said:
         code, text, hint = _waits(facts, run)
         return Said("interrupted", f"interrupted by a stop, nothing is lost; {text}.", hint)
     most = facts.config.retry.attempts
-    text = f"attempt {run.attempt} failed ({run.error_code}), {again}; it has {most} in all. {error}."
+    text = f"attempt {run.attempt} failed ({run.error_code}), {again}; it has {most} in all. {closed(error)}"
     return Said("retrying", text, hint_for(run))
 
 
