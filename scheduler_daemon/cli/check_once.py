@@ -47,7 +47,8 @@ def check_once(context: Context, as_json: bool, dry_run: bool, shop: str, report
     """
     Check once: queue what is due, run it, say what happened.
 
-    Exit status: 0 all well, 1 something failed, 2 usage or configuration, 3 database, 4 --timeout reached.
+    Exit status: 0 all well, 1 something failed, cannot be read, has no session, or waits for a retry or for the lease
+    of a process that is gone, 2 usage or configuration, 3 database, 4 --timeout reached.
     """
     seconds = read_timeout(timeout)
     config = context.config()

@@ -35,6 +35,17 @@ def test_the_readme_names_options_that_exist() -> None:
             assert set(listed[1].split()) <= set(command.list_commands(click.Context(command))), name
 
 
+def test_the_readme_gives_each_exit_status_as_the_command_does() -> None:
+    rows = re.findall(r"^\| `scheduler ([\w-]+)` \| .*; exit (0 .*) \|$", between(README, "commands"), re.MULTILINE)
+    assert {"run", "check-once", "status"} <= {name for name, _ in rows}
+    for name, text in rows:
+        command = program.get_command(click.Context(program), name)
+        assert command is not None
+        told = re.search(r"Exit status[^:]*: (0 .*?)\.", " ".join((command.help or "").split()))
+        assert told, name
+        assert told[1] == text, name
+
+
 def test_the_example_file_is_what_the_code_says() -> None:
     assert (ROOT / "config.example.toml").read_text(encoding="utf-8") == example()
 
