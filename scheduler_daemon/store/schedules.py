@@ -180,12 +180,17 @@ class Schedules:
         return [row[0] for row in self.engine.fetch(self.app.select(self.app.shop).where(self.app.id == schedule_id))]
 
     def counts(self) -> dict[str, int]:
-        """Return how many active schedules are ours ("reports") and how many are of no type of ours ("foreign")."""
+        """
+        Return how many active schedules are ours ("reports") and how many are of no type of ours ("foreign").
+
+        Counted up to `COUNTED`, in one pass over the table: no index of the app's has the type, and the one of
+        `isActive` leads MariaDB to each row on its own, which takes ten times as long.
+        """
+        tables = self.engine.tables
         asks = {"reports": self._of_our_types, "foreign": ~self._of_our_types}
-        return {
-            name: self.engine.tally(self.app.select(self.app.id).where(self._active, where), COUNTED)
-            for name, where in asks.items()
-        }
+        sums = [tables.fn.SUM(tables.case(None, [(self._active & where, 1)], 0)) for where in asks.values()]
+        (found,) = self.engine.fetch(self.app.select(*sums))
+        return {name: min(int(number or 0), COUNTED) for name, number in zip(asks, found, strict=True)}
 
     def upcoming(self, limit: int) -> list[SeenSchedule]:
         """

@@ -14,6 +14,7 @@ from peewee import (
     SQL,
     BareField,
     BooleanField,
+    Case,
     CompositeKey,
     IntegerField,
     Model,
@@ -297,6 +298,7 @@ class Tables:
     fn: ClassVar[Any] = fn
     sql: ClassVar[Any] = SQL
     join: ClassVar[Any] = JOIN
+    case: ClassVar[Any] = Case
 
 
 def bind(database: Any, *, apps: str | None, ours: str | None) -> Tables:

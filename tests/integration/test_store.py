@@ -15,7 +15,7 @@ from scheduler_daemon.deliver import new_delivery
 from scheduler_daemon.errors import LeaseLost, StoreError
 from scheduler_daemon.model import Outcome, Recipient, Recurrence, Report, RuleKind, RunStatus
 from scheduler_daemon.priority import Rules
-from scheduler_daemon.store import Store
+from scheduler_daemon.store import Store, schedules
 from scheduler_daemon.tick import Planner
 from scheduler_daemon.when import timetable
 from tests.conftest import open_test_store
@@ -407,3 +407,15 @@ def test_a_thread_that_ends_closes_its_connection(store: Store) -> None:
     with pytest.raises(Exception, match=r"(?i)close|^\(0, ''\)"):
         opened[0].cursor().execute("SELECT 1")
     assert store.leases.next_work_at() is None
+
+
+def test_active_schedules_are_counted_up_to_a_bound(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert store.schedules.counts() == {"reports": 0, "foreign": 0}
+    for number in range(7):
+        made = make_schedule(store, name=f"R{number}", active=number != 3)
+        if number > 4:
+            row = store.engine.tables.report_schedule
+            store.engine.change(row.update(report_type="inventory").where(row.id == made.id))
+    assert store.schedules.counts() == {"reports": 4, "foreign": 2}
+    monkeypatch.setattr(schedules, "COUNTED", 3)
+    assert store.schedules.counts() == {"reports": 3, "foreign": 2}
