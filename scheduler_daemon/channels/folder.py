@@ -107,7 +107,7 @@ class Folder:
         """
         *folders, name = file_name(self.options.name, parcel).split("/")
         digest = sha256(key.encode()).hexdigest()
-        temp = f".{digest[:32]}.part"
+        temp, swept = inside.unfinished(digest), False
         with inside.opened(self.root, (inside.MARKS,)) as place, inside.opened(self.root, folders) as folder:
             if inside.copy(source, folder, temp) != parcel.file.size:
                 inside.remove(folder, temp)
@@ -120,10 +120,13 @@ class Folder:
                     os.rename(temp, chosen, src_dir_fd=folder, dst_dir_fd=folder)
                     os.fsync(folder)
                     with suppress(OSError):  # the file is there; old marks may wait
-                        marks.sweep(KEEP, utc_now())
+                        swept = marks.sweep(KEEP, utc_now())
             except BaseException:
                 inside.remove(folder, temp)
                 raise
+        if swept:
+            with suppress(OSError):  # as above
+                inside.sweep_unfinished(self.root, utc_now())
         return "/".join((*folders, chosen))
 
 

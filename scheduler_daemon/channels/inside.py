@@ -8,6 +8,8 @@ that it is (openat(2), O_NOFOLLOW).
 import errno
 import fcntl
 import os
+import re
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
@@ -19,6 +21,10 @@ FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 #: Where the marks lie below the folder; no file name begins with a dot, so none of ours can be this one.
 MARKS = ".delivered"
 SWEPT = "swept"
+#: A copy that is not finished yet, named after its delivery's key (`unfinished`).
+UNFINISHED = re.compile(r"\.[0-9a-f]{32}\.part")
+#: Nobody works at a copy for so long: its process is gone, and its run may be given up.
+ABANDONED = timedelta(days=1)
 BLOCK = 1 << 20
 
 
@@ -74,6 +80,22 @@ def copy(source: BinaryIO, folder: int, name: str, mode: int = 0o640) -> int:
         remove(folder, name)
         raise
     return size
+
+
+def unfinished(digest: str) -> str:
+    """Return the name of a copy until it is whole; *digest* is that of its delivery's key, in hexadecimal digits."""
+    return f".{digest[:32]}.part"
+
+
+def sweep_unfinished(root: Path, now: datetime) -> None:
+    """Remove the copies below *root* that were left unfinished since `ABANDONED`; links are not followed."""
+    with opened(root, ()) as top:
+        for _, _, names, folder in os.fwalk(".", dir_fd=top):
+            for name in filter(UNFINISHED.fullmatch, names):
+                with suppress(OSError):  # its repeat may replace it meanwhile
+                    left = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                    if stat.S_ISREG(left.st_mode) and now.timestamp() - left.st_mtime > ABANDONED.total_seconds():
+                        os.unlink(name, dir_fd=folder)
 
 
 def remove(folder: int, name: str) -> None:
@@ -132,18 +154,19 @@ class Marks:
         os.rename(temp, _mark(path), src_dir_fd=self.folder, dst_dir_fd=self.folder)
         os.fsync(self.folder)
 
-    def sweep(self, keep: timedelta, now: datetime) -> None:
-        """Once a day, remove the marks older than *keep*: no delivery is repeated after that."""
+    def sweep(self, keep: timedelta, now: datetime) -> bool:
+        """Once a day, remove the marks older than *keep*: no delivery is repeated after that. Return whether it was."""
         with suppress(FileNotFoundError):
             swept = os.stat(SWEPT, dir_fd=self.folder).st_mtime
             if now.timestamp() - swept < timedelta(days=1).total_seconds():
-                return
+                return False
         for name in os.listdir(self.folder):  # noqa: PTH208 (an open folder has no path)
             with suppress(FileNotFoundError):
                 if now.timestamp() - os.stat(name, dir_fd=self.folder).st_mtime > keep.total_seconds():
                     os.unlink(name, dir_fd=self.folder)
         os.close(os.open(SWEPT, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640, dir_fd=self.folder))
         os.utime(SWEPT, (now.timestamp(), now.timestamp()), dir_fd=self.folder)
+        return True
 
 
 def _mark(path: str) -> str:

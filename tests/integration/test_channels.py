@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 import tracemalloc
 from base64 import b64encode
 from collections.abc import Iterator
@@ -382,6 +383,24 @@ def test_old_marks_are_swept_and_the_files_stay(tmp_path: Path) -> None:
     marks = [path.read_text() for path in (out / ".delivered").iterdir() if path.name != "swept"]
     assert marks == ["run2:abc:0\nacme/other-2026-11-16.csv\n"]
     assert first.exists()
+
+
+def test_what_a_run_that_was_given_up_left_is_swept_a_day_later_and_nothing_else(tmp_path: Path) -> None:
+    """Three lost leases end a run in quarantine; no repeat of it comes to clean up after it."""
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    part = f".{'0a' * 16}.part"
+    (out / "other-shop").mkdir(parents=True)
+    elsewhere.mkdir()
+    (out / "link").symlink_to(elsewhere)
+    old = [out / "other-shop" / part, out / part]
+    kept = [out / "other-shop" / name for name in ("theirs.part", ".0a0a.part", f"{part}.csv", f".{'1b' * 16}.part")]
+    kept.append(elsewhere / part)
+    for path in (*old, *kept):
+        path.write_bytes(b"half")
+        os.utime(path, (time.time() - 90_000,) * 2)
+    os.utime(kept[3], (time.time() - 80_000,) * 2)  # somebody may be at work at it
+    path = put(out, parcel(tmp_path))
+    assert [item.exists() for item in (*old, *kept, path)] == [False] * 2 + [True] * 6
 
 
 @pytest.mark.parametrize(
