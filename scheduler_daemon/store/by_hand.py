@@ -5,13 +5,12 @@ from dataclasses import replace
 from datetime import datetime
 
 from ..lib.clock import to_ms
-from ..lib.ids import new_ulid
 from ..model import Delivery, Lease, Occurrence, Recipient, Run, RunStatus, Schedule, Trigger
 from .corridor import ADD_DELIVERY, Corridor
 from .engine import Engine
 from .faults import translate
 from .leases import lock_shops
-from .new_runs import insert_runs, run_values, wake_shops
+from .new_runs import insert_runs, new_row, run_values, wake_shops
 from .rows import asked_to_json
 
 #: Behind every schedule's own priority (`row_checks`: at most 1,000,000).
@@ -91,8 +90,18 @@ class ByHand:
                 zone=run.zone,
                 deadline=run.deadline,
             )
-            identity = [new_ulid(at), run.schedule_id, run.shop, Trigger.MANUAL.value, key, to_ms(run.due_at), at]
-            insert_runs(self.engine, [*identity, run.priority, "queued", None, at, None, asked, None])
+            row = new_row(
+                schedule_id=run.schedule_id,
+                shop=run.shop,
+                trigger=Trigger.MANUAL,
+                occurrence_key=key,
+                due_at=run.due_at,
+                not_before=now,
+                priority=run.priority,
+                at=at,
+                report=asked,
+            )
+            insert_runs(self.engine, row)
             if run.period_start is not None and run.period_end is not None:
                 span = table.update(period_start=to_ms(run.period_start), period_end=to_ms(run.period_end))
                 self.engine.change(span.where(mine, table.occurrence_key == key))

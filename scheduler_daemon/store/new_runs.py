@@ -1,6 +1,7 @@
 """New rows of the ledger, and the waking of the shops they belong to: constant SQL, many rows in a statement."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from ..lib.clock import to_ms
@@ -26,13 +27,31 @@ SKIP_SENTENCES = {
 }
 
 
+def new_row(
+    *,
+    schedule_id: str,
+    shop: str,
+    trigger: Trigger,
+    occurrence_key: str,
+    due_at: datetime,
+    not_before: datetime,
+    priority: int,
+    at: int,
+    report: str,
+    reason: str | None = None,
+) -> list[Any]:
+    """Return the values of `INSERT` for a row queued at *at* (milliseconds); with *reason* it is skipped at once."""
+    status = RunStatus.QUEUED if reason is None else RunStatus.SKIPPED
+    error = None if reason is None else SKIP_SENTENCES.get(SkipReason(reason))
+    identity = [new_ulid(at), schedule_id, shop, trigger.value, occurrence_key, to_ms(due_at), to_ms(not_before)]
+    finished_at = None if reason is None else at
+    return [*identity, priority, status.value, reason, at, finished_at, report, error]
+
+
 def run_values(
     schedule: Schedule, occurrence: Occurrence, at: int, trigger: Trigger, reason: str | None = None
 ) -> list[Any]:
-    """Return the values of one new row, queued at *at* (milliseconds); with *reason* it is skipped at once."""
-    status = RunStatus.QUEUED if reason is None else RunStatus.SKIPPED
-    error = None if reason is None else SKIP_SENTENCES.get(SkipReason(reason))
-    due_at = to_ms(occurrence.due_at)
+    """Return the values of the new row of an occurrence, as `new_row` does."""
     asked = asked_to_json(
         schedule.report,
         schedule.recipients,
@@ -41,18 +60,18 @@ def run_values(
         zone=schedule.zone,
         deadline=schedule.deadline,
     )
-    not_before = to_ms(occurrence.not_before or occurrence.due_at)
-    identity = [new_ulid(at), schedule.id, schedule.shop, trigger.value, occurrence.key, due_at, not_before]
-    return [
-        *identity,
-        schedule.priority + occurrence.behind,
-        status.value,
-        reason,
-        at,
-        None if reason is None else at,
-        asked,
-        error,
-    ]
+    return new_row(
+        schedule_id=schedule.id,
+        shop=schedule.shop,
+        trigger=trigger,
+        occurrence_key=occurrence.key,
+        due_at=occurrence.due_at,
+        not_before=occurrence.not_before or occurrence.due_at,
+        priority=schedule.priority + occurrence.behind,
+        at=at,
+        report=asked,
+        reason=reason,
+    )
 
 
 def insert_runs(engine: Engine, values: Sequence[Any]) -> None:
