@@ -14,6 +14,7 @@ from ..model import Pause
 from ..store import SeenSchedule, Store
 from ..store.invariants import MOST_SKEW_MS
 from ..when.timetable import first_after, zone_of
+from .problems import Problem, breach, of_database
 
 #: Counting may cost this share of the time at most: on a big table it is done less often.
 SHARE = 0.01
@@ -50,13 +51,10 @@ class Counts:
     numbers: dict[str, int] = field(default_factory=dict)
     #: The state file's `next`: the schedules that come due next.
     upcoming: list[dict[str, Any]] = field(default_factory=list)
-    #: Invariants that do not hold, as (error code, sentence).
-    breaches: list[tuple[str, str]] = field(default_factory=list)
-    #: What the database said when it did not answer; empty while all is well.
-    unwell: str = ""
-    #: What to do then, and the error's code.
-    way_out: str = ""
-    unwell_code: str = ""
+    #: Invariants that do not hold.
+    breaches: list[Problem] = field(default_factory=list)
+    #: What the database said when it did not answer; None while all is well.
+    unwell: Problem | None = None
     #: Whether they were taken anew since somebody looked.
     fresh: bool = False
     #: Whether something happened since they were taken that changes them: they are taken anew as soon as `SHARE` lets.
@@ -98,9 +96,9 @@ class Counts:
         self.stale = False  # before anything is read: what happens from here on sets it again
         try:
             self._take(now, asked)
-            self.unwell = ""
+            self.unwell = None
         except StoreError as error:
-            self.unwell, self.way_out, self.unwell_code = error.message, error.hint or "", error.code
+            self.unwell = of_database(error.code, error.message, error.hint)
             self.store.close()
         self.fresh = True
         ended = monotonic()
@@ -113,7 +111,7 @@ class Counts:
         late = max(0.0, (now - earliest).total_seconds()) if earliest else 0.0
         numbers = {**store.schedules.counts(), **store.history.counts(now), "oldest_overdue_s": int(late)}
         self.numbers = {"due": store.cursors.count_due(now, asked.aside), **numbers}
-        self.breaches = self._look_for_breaches(asked)
+        self.breaches = [breach(*found) for found in self._look_for_breaches(asked)]
         self.upcoming = [_next(item) for item in store.schedules.upcoming(UPCOMING)]
 
     def _look_for_breaches(self, asked: Asked) -> list[tuple[str, str]]:

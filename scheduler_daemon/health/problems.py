@@ -1,6 +1,7 @@
 """What is not well, as the state file says it: each with a code, a sentence, and what to do."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 
 from ..lib.words import closed, plural, redact, say_length
@@ -23,6 +24,28 @@ HINTS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is not well."""
+
+    #: Stable code.
+    code: str
+    #: What it is, as a sentence.
+    message: str
+    #: What to do about it.
+    hint: str
+
+
+def breach(code: str, message: str) -> Problem:
+    """Return the problem of an invariant that does not hold, with its way out."""
+    return Problem(code, message, HINTS[code])
+
+
+def of_database(code: str, message: str, hint: str | None) -> Problem:
+    """Return the problem of a database that does not answer, in its own words, or what keeps us from it."""
+    return Problem(code if code in OURS else "database_unavailable", message, hint or "See: scheduler db status")
+
+
 def until(pause: Pause) -> str:
     """Return up to when a pause lasts, to be set behind "paused"; empty where it has no end."""
     return "" if pause.until is None else f" until {pause.until:%a %d %b %Y %H:%M} UTC"
@@ -37,10 +60,8 @@ def problems(
     *,
     mode: str,
     counts: Mapping[str, int],
-    breaches: Sequence[tuple[str, str]],
-    unwell: str,
-    way_out: str = "",
-    unwell_code: str = "",
+    breaches: Sequence[Problem],
+    unwell: Problem | None,
     leaked: int = 0,
     unreadable: int = 0,
     paused: Pause | None = None,
@@ -50,17 +71,15 @@ def problems(
     Return the problems, the worst first.
 
     *mode* is the delivery mode, *counts* those of the state file, *breaches* the invariants that do not hold, *unwell*
-    what the database says when it does not answer (*unwell_code* is its code), and *way_out* what to do then; *refused*
-    is why the configuration that was read again is not taken.
+    what is wrong with the database; *refused* is why the configuration that was read again is not taken.
     """
-    found: list[dict[str, str]] = []
+    found: list[Problem] = []
 
     def add(code: str, message: str, hint: str) -> None:
-        found.append({"code": code, "message": message, "hint": hint})
+        found.append(Problem(code, message, hint))
 
-    if unwell:
-        code = unwell_code if unwell_code in OURS else "database_unavailable"
-        add(code, unwell, way_out or "See: scheduler db status")
+    if unwell is not None:
+        found.append(unwell)
     if refused:
         text = redact(closed(refused))
         said = f"The configuration was changed but is refused: {text} The daemon goes on with the old one."
@@ -73,8 +92,7 @@ def problems(
     if late > OVERDUE and mode != "hold":
         since = say_length(timedelta(seconds=late))
         add("overdue", f"A report is due for {since} and not queued.", "Run: scheduler check-once")
-    for code, message in breaches:
-        add(code, message, HINTS[code])
+    found += breaches
     if unreadable:
         add("bad_schedule_row", f"{plural(unreadable, 'schedule')} cannot be read.", "See: scheduler reports list")
     if leaked:
@@ -84,4 +102,4 @@ def problems(
         said = f"{plural(failed, 'report')} failed in the last 24 hours."
         add("reports_failed", said, "See: scheduler history list --status failed --status partial")
     # A failure of which nobody was told is worse than that nobody would be.
-    return sorted(found, key=lambda problem: problem["code"] == "notices_unset")
+    return [asdict(problem) for problem in sorted(found, key=lambda problem: problem.code == "notices_unset")]

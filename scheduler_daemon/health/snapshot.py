@@ -13,7 +13,7 @@ from ..lib.clock import iso
 from ..model import Pause
 from ..threads import Hold
 from .counts import Asked, Counts
-from .problems import problems
+from .problems import of_database, problems
 
 
 @dataclass(slots=True)
@@ -85,17 +85,14 @@ class Observer:
         }
 
     def _problems(self, tick: Tick) -> list[dict[str, str]]:
-        last = tick.last_error or {}
-        unwell, way_out, code = self.counts.unwell, self.counts.way_out, self.counts.unwell_code
-        if not unwell:
-            unwell, way_out, code = (str(last.get(name) or "") for name in ("message", "hint", "code"))
+        unwell = self.counts.unwell
+        if unwell is None and (last := tick.last_error):
+            unwell = of_database(last["code"], last["message"], last["hint"])
         return problems(
             mode=tick.asked.delivery_mode,
             counts=self.counts.numbers,
             breaches=self.counts.breaches,
             unwell=unwell,
-            way_out=way_out,
-            unwell_code=code,
             leaked=tick.leaked,
             unreadable=len(tick.asked.aside),
             paused=tick.asked.paused,

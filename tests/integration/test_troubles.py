@@ -260,8 +260,8 @@ def test_a_schedule_that_lacks_its_next_moment_twice_in_a_row_is_named(store: St
     counts.take(now(), Asked("live"))
     assert counts.breaches == [], "it may be new"
     counts.take(now(), Asked("live"))
-    ((code, sentence),) = counts.breaches
-    assert (code, "Lacking" in sentence) == ("cursor_missing", True)
+    (found,) = counts.breaches
+    assert (found.code, "Lacking" in found.message, "check-once" in found.hint) == ("cursor_missing", True, True)
     Planner(store, "live").replanner.set_cursors(now())
     counts.take(now(), Asked("live"))
     assert counts.breaches == []
