@@ -1,6 +1,5 @@
 """Composition: from a Config to the parts at work. The only module that knows them all."""
 
-import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,12 +7,13 @@ from datetime import datetime
 from pathlib import Path
 
 from .access import ShopAccess
+from .background import Background
 from .config import Config
 from .deliver import Deliverer
 from .errors import StoreError
 from .found import Found, tell
 from .lib.clock import monotonic
-from .logs import say, say_defect
+from .logs import say
 from .notices.notify import Notifier
 from .notices.revival import Revival
 from .perform import Performer
@@ -26,6 +26,9 @@ from .spool import Spool
 from .store import Store, Target, read_url
 from .threads import Hold, ShopThreads
 from .tick import EVERYTHING, Only, Planner
+
+#: Seconds that threads get to end; what one does then, a statement of the database, is left to itself.
+LET_GO = 2.0
 
 
 @dataclass(slots=True)
@@ -74,11 +77,16 @@ class App:
         if fixed:
             say("config_needs_restart", "warning", options=list(fixed))
 
-    def close(self) -> None:
-        """Let go of threads and connections."""
-        self.heartbeat.stop()
+    def close(self) -> bool:
+        """Let go of threads and connections; False where a thread is still at work after `LET_GO`."""
+        beside = (self.heartbeat.thread, self.notifier.thread)
+        for thread in beside:
+            thread.stop()
         self.threads.close()
         self.store.close()
+        until = monotonic() + LET_GO
+        ended = [thread.has_ended(until - monotonic()) for thread in (*beside, self.retention)]
+        return all(ended)
 
 
 def open_store(config: Config, *, create: bool = False, upgrade: bool = True, synchronous: str = "FULL") -> Store:
@@ -133,7 +141,7 @@ def build(config: Config, store: Store, wake: Callable[[], None], *, remember: b
     performer = Performer(config, store, preparer, Deliverer(config, store, preparer.spool, policy, mode), policy)
 
     def tell_of_trouble() -> None:
-        notifier.wake()
+        notifier.thread.wake()
         wake()  # the loop shows it at once, not when the shop is done
 
     performer.tell_owners = tell_of_trouble
@@ -152,29 +160,14 @@ class Heartbeat:
     """Extends the leases of the shops at work, from a thread and a connection of its own."""
 
     def __init__(self, store: Store, threads: ShopThreads, every: float) -> None:
-        self._store, self._threads, self._every = store, threads, every
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._beat_for_ever, name="heartbeat", daemon=True)
+        self._store, self._threads = store, threads
+        self.thread = Background("heartbeat", self._beat, store.close, every)
 
-    def start(self) -> None:
-        """Begin to beat."""
-        self._thread.start()
+    def _beat(self) -> None:
+        if holds := self._threads.holds():
+            self._extend(holds)
 
-    def stop(self) -> None:
-        """Beat no more."""
-        self._stopped.set()
-
-    def _beat_for_ever(self) -> None:
-        wait = self._every
-        while not self._stopped.wait(wait):
-            started = monotonic()
-            holds = self._threads.holds()
-            if holds:
-                self._beat(holds)
-            wait = max(0.05, self._every - (monotonic() - started))
-        self._store.close()
-
-    def _beat(self, holds: list[Hold]) -> None:
+    def _extend(self, holds: list[Hold]) -> None:
         runs = {run.id: hold for hold in holds if (run := hold.run) is not None}
         try:
             valid_until, lost = self._store.leases.beat([hold.lease for hold in holds])
@@ -183,8 +176,5 @@ class Heartbeat:
         except StoreError as error:
             # The leases run out by themselves if this lasts; `valid_until` then stops every shop.
             say("check_failed", "warning", error=error.message)
-            return
-        except Exception as error:  # a defect must not end the thread that keeps the leases
-            say_defect("loop_failed", error)
             return
         self._threads.extend(valid_until, lost)

@@ -6,7 +6,6 @@ sleeps to the moment itself. Signal handlers and threads only end its sleep; all
 for which only a second stop does not wait.
 """
 
-import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -26,7 +25,7 @@ from .loop_clock import CheckTimes, Ticker
 from .model import Pause
 from .pace import Pace
 from .slots import fill_slots
-from .stop import drain, leave_at_once
+from .stop import drain, leave, leave_at_once
 from .systemd import notify
 from .threads import MOST_LEAKED
 from .wakeup import Wakeup
@@ -76,8 +75,8 @@ class Daemon:
         self._ticker.arm(started + config.daemon.start_delay)
         self._last_good = monotonic()
         self._offset = utc_now().timestamp() - monotonic()
-        self.app.heartbeat.start()
-        self.app.notifier.start()
+        self.app.heartbeat.thread.start()
+        self.app.notifier.thread.start()
         self.tick.waits_for = "the first check"
         self._guarded(self._signs.replace_predecessors)
         self._guarded(lambda: self._signs.note_node(self.tick, self.app.mode))
@@ -313,7 +312,7 @@ class Daemon:
         left = drain(self.app, self._sleep, self._show)
         self._signs.farewell(self.tick)
         say("daemon_stopped", unfinished=sorted(hold.lease.shop for hold in left))
-        if left or self.app.threads.leaked:
-            os._exit(self._exit)  # a thread that does not listen must not hold the process
-        self.app.close()
+        # A thread that does not listen must not hold the process.
+        if left or self.app.threads.leaked or not (self._signs.observer.counts.close() and self.app.close()):
+            leave(self._exit)
         return self._exit

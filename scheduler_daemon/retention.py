@@ -40,6 +40,12 @@ class Retention:
             self._thread = threading.Thread(target=self._round, args=(now,), name="retention", daemon=True)
             self._thread.start()
 
+    def has_ended(self, seconds: float) -> bool:
+        """Wait at most *seconds* for the end of a round; return whether none is at work."""
+        if self._thread is not None:
+            self._thread.join(max(0.0, seconds))
+        return self._thread is None or not self._thread.is_alive()
+
     def _round(self, now: datetime) -> None:
         try:
             rows, files = self.prune(now, monotonic() + MOST_SECONDS), self._sweep(now)

@@ -39,7 +39,7 @@ class Bench:
         A run waits where its next try lies ahead, or where nobody can start it (its shop was paused meanwhile).
         """
         app = self.app
-        app.heartbeat.start()
+        app.heartbeat.thread.start()
         busy_at = monotonic()
         with Progress(app.config, app.threads) as progress:
             while True:

@@ -94,7 +94,7 @@ def _check(app: App, wake: threading.Event, only: Only, as_json: bool, seconds: 
     say("check_started")
     found = app.check(now, only)
     held = {shop: who for shop, who in app.store.leases.held_elsewhere().items() if only[0] in ("", shop)}
-    app.heartbeat.start()
+    app.heartbeat.thread.start()
     left: list[Run] | None = None
     pause = app.store.pauses.current(now)
     if app.mode != "hold" and pause is None:

@@ -156,7 +156,7 @@ def _watch(app: "App", wake: Any) -> tuple[int, int]:
     from ..slots import start_shops
     from .progress import Progress
 
-    app.heartbeat.start()
+    app.heartbeat.thread.start()
     told: set[str] = set()
     tally = [0, 0]
     with Progress(app.config, app.threads) as progress:

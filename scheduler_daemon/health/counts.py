@@ -1,15 +1,14 @@
 """What is counted and probed for the state file; by a thread of its own, for on a big table it takes 0.1 s."""
 
-import threading
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from ..background import Background
 from ..config import Config
 from ..errors import StoreError
 from ..lib.clock import iso, monotonic, utc_now
 from ..lib.words import plural
-from ..logs import say_defect
 from ..model import Pause
 from ..store import SeenSchedule, Store
 from ..store.invariants import MOST_SKEW_MS
@@ -65,30 +64,35 @@ class Counts:
     #: Ids of schedules that had no next moment, though their rule has one, when last looked at.
     _cursorless: set[str] = field(default_factory=set)
     _asked: Asked = field(default_factory=Asked)
-    _wake: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
+    #: Whether they are being taken by their thread.
+    _taking: bool = False
+    _thread: Background | None = None
 
     def take_soon(self, asked: Asked) -> bool:
         """Have them taken by their thread where it is time; return at once, whether new ones come."""
-        if self._wake.is_set():
+        if self._taking:
             return True
         if monotonic() < self._again:
             return False
-        self._asked = asked
-        self._wake.set()
+        self._asked, self._taking = asked, True
         if self._thread is None:
-            self._thread = threading.Thread(target=self._take_for_ever, name="counts", daemon=True)
+            self._thread = Background("counts", self._take_asked, self.store.close)
             self._thread.start()
+        self._thread.wake()
         return True
 
-    def _take_for_ever(self) -> None:
-        while True:
-            self._wake.wait()
-            try:
-                self.take(utc_now(), self._asked)
-            except Exception as error:  # a defect must not end the thread in silence
-                say_defect("loop_failed", error)
-            self._wake.clear()
+    def _take_asked(self) -> None:
+        try:
+            self.take(utc_now(), self._asked)
+        finally:
+            self._taking = False
+
+    def close(self) -> bool:
+        """Take no more; return whether their thread has ended within a second."""
+        if self._thread is None:
+            return True
+        self._thread.stop()
+        return self._thread.has_ended(1.0)
 
     def take(self, now: datetime, asked: Asked) -> None:
         """Take them now; never raises a StoreError."""

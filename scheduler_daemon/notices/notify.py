@@ -1,16 +1,16 @@
 """Telling owners: the first failure at once, what lasts in a digest, the recovery where the failure was told."""
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from ..background import Background
 from ..channels.email import Email
 from ..channels.summary import redirected
 from ..config import Config
 from ..errors import DeliveryError, StoreError
 from ..lib.clock import monotonic
-from ..logs import say, say_defect
+from ..logs import say
 from ..model import Notice
 from ..store import Store
 from ..store.notices import Waiting
@@ -39,33 +39,22 @@ class Notifier:
     store: Store
     #: The delivery mode: nothing leaves in hold, all mail goes to `redirect_to` in redirect.
     mode: str
-    _wake: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
+    #: Looks from time to time, and when something happened: a mail server that hangs must keep nobody else waiting.
+    thread: Background = field(init=False)
     _trouble: str = ""
 
-    def start(self) -> None:
-        """Begin to look, in a thread of its own: a mail server that hangs must keep nobody else waiting."""
-        self._thread = threading.Thread(target=self._look_for_ever, name="notices", daemon=True)
-        self._thread.start()
+    def __post_init__(self) -> None:
+        self.thread = Background("notices", self._look, self.store.close, LOOK_EVERY)
 
-    def wake(self) -> None:
-        """Look now: something happened."""
-        self._wake.set()
-
-    def _look_for_ever(self) -> None:
-        while True:
-            self._wake.wait(LOOK_EVERY)
-            self._wake.clear()
-            try:
-                self.tell_due()
-                self._trouble = ""
-            except StoreError as error:  # they wait in the outbox; told once
-                if error.message != self._trouble:
-                    say("check_failed", "warning", error=error.message, code=error.code)
-                self._trouble = error.message
-                self.store.close()
-            except Exception as error:  # a defect must not end the thread in silence
-                say_defect("loop_failed", error)
+    def _look(self) -> None:
+        try:
+            self.tell_due()
+            self._trouble = ""
+        except StoreError as error:  # they wait in the outbox; told once
+            if error.message != self._trouble:
+                say("check_failed", "warning", error=error.message, code=error.code)
+            self._trouble = error.message
+            self.store.close()
 
     def tell_due(self) -> int:
         """Tell everybody what is to be told now; return the number of notices told. Raise StoreError."""

@@ -151,7 +151,7 @@ def _queue(store: Store) -> None:
 
 def _perform(app: App, wake: threading.Event) -> float:
     """Start shops as the daemon does, woken by each thread that is done, until every run has ended."""
-    app.heartbeat.start()
+    app.heartbeat.thread.start()
     started = time.perf_counter()
     while len(app.performer.ended) < RUNS or app.threads.busy():
         wake.clear()

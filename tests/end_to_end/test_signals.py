@@ -375,3 +375,31 @@ def test_a_state_file_that_went_to_another_daemon_stays_its_own(place: Place) ->
     first.send_signal(signal.SIGTERM)
     assert first.wait(20) == 0
     assert json.loads((folder / "state.json").read_text())["isRunning"] is True
+
+
+#: How many connections of this database wait for a table that is locked.
+BLOCKED = {
+    "postgres": "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+    "mysql": """SELECT COUNT(*) FROM information_schema.processlist
+    WHERE db = DATABASE() AND state LIKE 'Waiting for table%'""",
+}
+LOCK = {
+    "postgres": "LOCK TABLE {ours}scheduler_notice IN ACCESS EXCLUSIVE MODE",
+    "mysql": "LOCK TABLES {ours}scheduler_notice WRITE",
+}
+
+
+@pytest.mark.parametrize("database_url", ["postgres", "mariadb"], indirect=True)
+def test_a_stop_while_a_thread_waits_for_the_database_is_no_crash(place: Place) -> None:
+    """The interpreter closes that thread's connection as it ends, and breaks off with SIGABRT where it still reads."""
+    process = place.start()
+    wait_for(lambda: (place.state().get("tick") or {}).get("last_good_at"))
+    with open_test_store(place.url) as other, open_test_store(place.url) as look, other.engine.transaction():
+        other.engine.write(LOCK[other.engine.kind])
+        # They are counted for a hundredth of the time at most: on a busy machine the next time may be a minute away.
+        wait_for(lambda: look.engine.read(BLOCKED[look.engine.kind])[0][0], 120)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        other.engine.write("UNLOCK TABLES" if other.engine.kind == "mysql" else "SELECT 1")
+    assert "Fatal" not in place.log()
+    assert '"daemon_stopped"' in place.log()

@@ -16,7 +16,10 @@ FLOORS = (
     ("lib",),
     ("model", "errors"),
     ("when", "condition", "retry", "tablefile", "priority", "verdict", "changes", "redirect"),
-    ("shopify", "simulator", "systemd", "logs", "config_light", "renderers", "channels", "spool", "threads", "trail"),
+    (
+        *("shopify", "simulator", "systemd", "logs", "config_light", "renderers", "channels", "spool"),
+        *("threads", "background", "trail"),
+    ),
     ("store", "sources"),
     ("config",),
     ("access", "notices", "health"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from scheduler_daemon.health.problems import problems
+from scheduler_daemon.health.problems import of_database, problems
 from tests.conftest import open_test_store
 from tests.end_to_end.desk import ROOT
 from tests.end_to_end.test_old_service import Place, place, wait_for
@@ -173,5 +173,5 @@ def test_a_daemon_names_its_limit_and_goes_on_when_there_is_room_again(place: Pl
 
 
 def test_status_calls_the_limit_a_limit_and_not_a_database_that_does_not_answer() -> None:
-    found = problems(mode="live", counts={}, breaches=(), unwell="It is full.", unwell_code="too_many_files")
+    found = problems(mode="live", counts={}, breaches=(), unwell=of_database("too_many_files", "It is full.", "Do it."))
     assert [item["code"] for item in found] == ["too_many_files"]
