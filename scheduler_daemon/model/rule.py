@@ -46,8 +46,9 @@ class Recurrence:
     #: Every how many minutes, hours, days or weeks (minutes, hourly, daily, weekly); counted from *start*, else from
     #: Monday 1 January 2024, local midnight.
     every: int = 1
-    #: Instead of *day*: "last day", the n-th working day ("first working day" to "tenth working day", "last working
-    #: day"), or the n-th weekday ("second tuesday", "last friday") (monthly). Working days are Monday to Friday.
+    #: Instead of *day*: "last day", "second last day" to "tenth last day" (the days before it), the n-th working day
+    #: ("first working day" to "tenth working day", "last working day"), or the n-th weekday ("second tuesday", "last
+    #: friday") (monthly). Working days are Monday to Friday.
     on: str = ""
     #: Further days of the same months, all later than *day*, sorted; each clamps as it does (monthly, without *on*).
     later_days: tuple[int, ...] = ()

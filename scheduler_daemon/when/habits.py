@@ -5,11 +5,12 @@ Cron's ``@daily``, a calendar's ``Weekly on Monday``, ``9:00 every day``, ``biwe
 """
 
 import re
+from collections.abc import Callable
 
 from ..errors import UsageError
 from .claims import NUMBERS
 from .rule_parts import WORKING_DAY, bad
-from .rule_text import DAYS
+from .rule_text import DAYS, LATER
 from .spoken_days import DAY_NAME, read_days
 
 CLOCK = r"(?:noon|midnight|\d{1,2}:\d{2}(?: ?[ap]m)?|\d{1,2} ?[ap]m)"
@@ -23,9 +24,28 @@ MACROS = {
     "@yearly": "every year on 1 january at 00:00",
     "@annually": "every year on 1 january at 00:00",
 }
+#: What a pattern is replaced by.
+Meant = str | Callable[[re.Match[str]], str]
+UNITS = {"m": "month", "q": "quarter", "y": "year"}
+FROM_LAST = "|".join((*LATER, "2nd", "3rd", *(f"{number}th" for number in range(4, 11))))
 ORDINALS = {"second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "4th": 4}
+#: "3 days before the end of the month", "the day before month end": the fourth last day, the second last.
+BEFORE_END = re.compile(
+    rf"^(?:every |each |on )?(?:the )?(?:(a|\d|{'|'.join(NUMBERS[:9])}) )?days? before (?:the )?"
+    r"(?:last(?: day)? of (?:the |each |every )?|end of (?:the |each |every )?|(?=(?:month|quarter|year)[ -]?end))"
+    r"(month|quarter|year)(?:[ -]?end)?(?= |$)"
+)
 #: What is written, and what it means; in this order.
-HABITS: tuple[tuple[str, str], ...] = (
+HABITS: tuple[tuple[str, Meant], ...] = (
+    (r" \(\d days? before the last\)", ""),
+    (r"\b(?:penultimate|next[ -]to[ -](?:the[ -])?last) day\b|\blast (?:day )?but one(?: day)?\b", "second last day"),
+    (rf"\b({FROM_LAST})(?:-|[ -](?:to|from)[ -](?:the[ -])?)last\b", r"\1 last"),
+    (r"^(?:every |each |on |at )?(?:the )?eo([mqy])\b", lambda found: f"last day of the {UNITS[found[1]]}"),
+    (r"\b(first|1st) and (?:the )?last day\b", "1st and last day"),
+    (r"\band (?:the )?end of (?:the )?month\b", "and last day of the month"),
+    (r"\b(half|quarter) past (\d{1,2})\b", lambda found: f"{found[2]}:{'30' if found[1] == 'half' else '15'}"),
+    (r"\b(hours?|hourly) on the half hour$", r"\1 :30"),
+    (r" ?@ ?(?=\d)", " at "),
     (rf"(?<=\b)({DAY_NAME}) ?[/+&] ?(?={DAY_NAME})", r"\1 and "),
     (r" & ", " and "),
     (r"\b(of|in) (?=(?:month|quarter|year)\b)", r"\1 the "),
@@ -56,7 +76,8 @@ HABITS: tuple[tuple[str, str], ...] = (
     (r"^\*-\*-\*(?= )", "daily"),
     (r"^\*-\*-(\d{1,2})(?= )", r"monthly \1"),
     (
-        r"^(?:every |each |on )?(?:the )?(?:end of (?:the )?|(?=month[ -]end))(month|quarter|year)(?:[ -]end)?(?= |$)",
+        r"^(?:every |each |on )?(?:the )?(?:end of (?:the )?|(?=(?:month|quarter|year)[ -]end))(month|quarter|year)"
+        r"(?:[ -]end)?(?= |$)",
         r"last day of the \1",
     ),
     (r"^(?:every |each )?(?:the )?(?:start|beginning) of (?:the )?(month|quarter|year)(?= |$)", r"first day of the \1"),
@@ -74,6 +95,13 @@ EXCEPT_DAYS = re.compile(
     r" (?:except|but|excluding)(?: not| for)?"
     rf"(?: on)? (?P<out>(?:(?:{DAY_NAME}|weekend|weekday|workday)s?\b(?: and| or)? ?)+)(?P<after> ?(?:at )?\d.*)?"
 )
+
+
+def _before_end(found: re.Match[str]) -> str:
+    """Return "the day before month end" as the day counted from the end: ``second last day of the month``."""
+    word = found[1] or "1"
+    number = int(word) if word.isdigit() else 1 if word == "a" else NUMBERS.index(word) + 1
+    return f"{LATER[number - 1]} last day of the {found[2]}" if number else found[0]
 
 
 def without_days(text: str, words: str) -> str:
@@ -101,6 +129,7 @@ def plainer(words: str) -> str:
         hours, minutes = int(every[1] or 0), int(every[2] or 0)
         return f"every {hours} hours" if not minutes else f"every {60 * hours + minutes} minutes"
     words = re.sub(rf"^(every |each )({'|'.join(NUMBERS)})\b", lambda m: f"{m[1]}{NUMBERS.index(m[2]) + 1}", words)
+    words = BEFORE_END.sub(_before_end, words)
     for written, meant in HABITS:
         words = re.sub(written, meant, words)
     nth = rf"^(every |each )({'|'.join(ORDINALS)}) (day|week|month)(?!s? of)\b"

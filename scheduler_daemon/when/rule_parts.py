@@ -26,7 +26,8 @@ CRON_FIELDS = {
 #: Which working days of a month there are, from its first on; every month has ten, and "last" the last one.
 WORKING_DAYS = (*ORDINALS[:5], "sixth", "seventh", "eighth", "ninth", "tenth", "last")
 #: What may stand instead of a day of the month, besides the n-th weekday.
-SPECIAL_DAYS = ("last day", *(f"{number} working day" for number in WORKING_DAYS))
+SPECIAL_DAYS = ("last day", *(f"{number} last day" for number in WORKING_DAYS[1:-1]))
+SPECIAL_DAYS += tuple(f"{number} working day" for number in WORKING_DAYS)
 #: A working day, as people call it; "weekday" only behind a number.
 WORKING_DAY = r"(?:working|business|work)[ -]?day"
 #: The numbers of ordinals, however they are written.
@@ -97,7 +98,7 @@ def read_on(text: str) -> str:
     words = " ".join(text.lower().split())
     first, _, rest = words.partition(" ")
     name = "working day" if rest == "weekday" or re.fullmatch(WORKING_DAY, rest) else rest
-    ordinal = (WORKING_FORMS if name == "working day" else ORDINAL_FORMS).get(first, first)
+    ordinal = (WORKING_FORMS if name in ("working day", "last day") else ORDINAL_FORMS).get(first, first)
     if f"{ordinal} {name}" in SPECIAL_DAYS:
         return f"{ordinal} {name}"
     if ordinal in ORDINALS and rest in WEEKDAY:

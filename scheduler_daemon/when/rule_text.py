@@ -7,6 +7,7 @@ Whatever is said here `spoken` reads back as the same rule.
 import re
 from collections.abc import Sequence
 
+from ..lib.words import plural
 from ..model import Recurrence, RuleKind
 
 DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
@@ -15,6 +16,8 @@ MONTHS = (
     *("July", "August", "September", "October", "November", "December"),
 )
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "last")
+#: The ordinals of days before the last one: the second last is one day before it.
+LATER = ("second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 WORKDAYS = (1, 2, 3, 4, 5)
 #: The months in which quarters begin, and in which they end: a quarter's last day is that of its last month.
 QUARTERS = (1, 4, 7, 10)
@@ -68,14 +71,21 @@ def _in_months(months: Sequence[int], rule: Recurrence) -> str:
     which = f"the {titled(rule.on)}" if rule.on else f"day{'s' if rule.later_days else ''} {numbers}{clamp}"
     if not months:
         return f"month on {which}"
-    if tuple(months) == (QUARTER_ENDS if rule.on.startswith("last ") else QUARTERS):
+    if tuple(months) == (QUARTER_ENDS if is_at_end(rule.on) else QUARTERS):
         return f"quarter on {which}"
     return f"{listed([MONTHS[number - 1] for number in months])} on {which}"
 
 
+def is_at_end(on: str) -> bool:
+    """Whether a day of the month is counted from its end: "last friday", "second last day"."""
+    return on.startswith("last ") or on.endswith(" last day")
+
+
 def titled(on: str) -> str:
-    """Return "second tuesday" with the day's capital: ``second Tuesday``."""
+    """Return which day of the month in words: ``second Tuesday``, ``third last day (2 days before the last)``."""
     first, _, rest = on.partition(" ")
+    if rest == "last day":
+        return f"{on} ({plural(LATER.index(first) + 1, 'day')} before the last)"
     return f"{first} {rest.capitalize()}" if rest.capitalize() in DAYS else on
 
 

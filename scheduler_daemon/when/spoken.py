@@ -25,7 +25,7 @@ from .rule_parts import (
     read_month_day,
     read_on,
 )
-from .rule_text import QUARTER_ENDS, QUARTERS
+from .rule_text import QUARTER_ENDS, QUARTERS, is_at_end
 from .spoken_cron import MONTH_NAME, read_many
 from .spoken_days import read_days
 from .unclear import refuse_unclear
@@ -50,6 +50,8 @@ ONE_DAY = r"\d{1,2}(?:st|nd|rd|th)?"
 NEXT_DAY = rf"(?: and)?(?: the)? (?:{ONE_DAY}|last(?: day)?)"
 CLAMP = r"(?: \(or the month's last day\))?"
 MONTH_DAYS = re.compile(rf"(?:on )?(?:the )?(?:days? )?({ONE_DAY}(?:{NEXT_DAY})*){CLAMP}(?: days?)?")
+#: "3rd last day", which is one day and not two.
+FROM_END = re.compile(r"(?:on )?(?:the )?\d{1,2}(?:st|nd|rd|th) last day")
 #: Days that need no month beside them to be known as such: "1st and 15th", "day 15".
 NAMED_DAYS = re.compile(
     r"(?:on )?days? .+"
@@ -85,12 +87,15 @@ def read_cron_text(text: str) -> Recurrence:
 
 
 def _plain(text: str) -> str:
-    return " ".join(text.lower().replace(",", " ").split())
+    # "5th, last day" is two days, "5th last day" is one.
+    return " ".join(re.sub(r",(?= *(?:the )?last\b)", " and", text.lower()).replace(",", " ").split())
 
 
 def _cron_text(text: str) -> tuple[str, str]:
     """Return cron text (five fields, of which the first is a minute's) and the clauses behind it; else nothing."""
-    found = re.fullmatch(rf"([\d*/,\-]+(?: [^ ]+?){{4}})(?:,? ((?:{CLAUSE_WORDS}) .+))?", text, re.IGNORECASE)
+    found = re.fullmatch(
+        rf"([\d*/,\-]+(?! [a-z]+,? )(?: [^ ]+?){{4}})(?:,? ((?:{CLAUSE_WORDS}) .+))?", text, re.IGNORECASE
+    )
     return (found[1], found[2] or "") if found else ("", "")
 
 
@@ -260,7 +265,7 @@ def _monthly(what: str, every: int) -> Monthly | None:
     which: MonthDay | None = ("", FIRST) if found[2] is None else _month_day(found[2])
     if which is None:
         return None
-    last = which[0].startswith("last ")
+    last = is_at_end(which[0])
     if unit in ("quarterly", "quarter"):
         return (*which, QUARTER_ENDS if last else QUARTERS, 1)
     return (*which, (12,) if last else FIRST, 1) if unit in ("yearly", "annually", "year") else (*which, (), every)
@@ -268,14 +273,14 @@ def _monthly(what: str, every: int) -> Monthly | None:
 
 def _month_day(words: str, *, named: bool = False) -> MonthDay | None:
     """Return "day 15", "1st and 15th", "last friday" read; with *named* only those that name what they are."""
-    found = MONTH_DAYS.fullmatch(words)
+    found = None if FROM_END.fullmatch(words) else MONTH_DAYS.fullmatch(words)
     if found and (not named or NAMED_DAYS.fullmatch(words)):
         return "", _numbers(found[1])
     plain = re.sub(r"^(?:on )?(?:the )?", "", words)
     if plain == "last" and not named:
         return "last day", FIRST
     first, _, rest = plain.partition(" ")
-    if (first in ORDINAL_FORMS and rest) or (first in WORKING_FORMS and re.fullmatch(WORKING_DAY, rest)):
+    if (first in ORDINAL_FORMS and rest) or (first in WORKING_FORMS and re.fullmatch(rf"{WORKING_DAY}|last day", rest)):
         if first in ("1st", "first") and rest == "day":
             return "", FIRST
         return read_on(plain), FIRST

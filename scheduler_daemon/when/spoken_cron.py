@@ -49,8 +49,12 @@ def _nth_weekdays(what: str) -> list[tuple[int, int]]:
     found = OF_MONTH.fullmatch(what)
     pairs: list[tuple[int, int]] = []
     waiting: list[int] = []
+    before = ""
     for word in (found[1] or found[2]).split() if found else ():
         plain = word if word in WEEKDAY else word.rstrip("s")
+        if word == "last" and before in ORDINAL_FORMS:
+            return []  # "second last friday" is not the second and the last
+        before = word
         if word in ORDINAL_FORMS:
             waiting.append(ORDINALS.index(ORDINAL_FORMS[word]) + 1)
         elif plain in WEEKDAY and waiting:

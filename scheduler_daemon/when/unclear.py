@@ -5,7 +5,8 @@ from itertools import pairwise
 
 from ..errors import UsageError
 from ..lib.zones import find_zone
-from .habits import CLOCK, ORDINALS
+from .claims import NUMBERS
+from .habits import CLOCK, FROM_LAST, ORDINALS
 from .rule_parts import WEEKDAY, WORKING_DAY, bad
 from .rule_text import DAYS, WORKDAYS
 from .spoken_days import DAY_NAME, read_days
@@ -23,6 +24,24 @@ UNCLEAR: tuple[tuple[str, str], ...] = (
         'is no day of the calendar; write it like "once 2026-12-24 08:00"',
     ),
     (r"\b\d{1,2}[./]\d{1,2}[./]\d{2,4}\b", "has a day that can be read in two ways; write it as 2026-12-24"),
+    (
+        rf"\b(?:{FROM_LAST}) last (?!day\b)",
+        "counts from the end of the month, as rules do for days alone; "
+        'write "second last day 9:00" or "last friday 9:00"',
+    ),
+    (
+        r"\bdays? before\b",
+        "counts back from a day, as rules do from the end of a month, quarter or year alone, by 1 to 9 days; "
+        'write it like "3 days before the end of the month at 9:00"',
+    ),
+    (
+        r"\bafter\b",
+        'counts on from another day, which no rule does; write the day itself, like "2nd at 9:00"',
+    ),
+    (
+        rf"\b(?:first|last) (?:\d{{1,2}}|{'|'.join(NUMBERS)}) days\b",
+        'is several days; write each, like "1st, 2nd and 3rd at 9:00"',
+    ),
     (r"(?:^|:|;)freq=", 'is an RRULE of a calendar; write it in words, like "every 2 weeks on monday at 9:00"'),
     (r"^@reboot\b", "is no time; a report at the start of something is: scheduler reports run REPORT"),
     (r"^cron ?\(", "is cron text of AWS, with a year and Sunday as 1; write five fields, without the brackets"),

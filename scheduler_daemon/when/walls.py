@@ -137,6 +137,8 @@ def _day_on(rule: Recurrence, year: int, month: int) -> date | None:
     if rule.on == "last day":
         return date(year, month, length)
     ordinal, _, name = rule.on.partition(" ")
+    if name == "last day":
+        return date(year, month, length - WORKING_DAYS.index(ordinal))
     if name == "working day":
         working = [number for number in range(1, length + 1) if (first_weekday + number - 1) % 7 < 5]
         return date(year, month, working[-1 if ordinal == "last" else WORKING_DAYS.index(ordinal)])

@@ -132,6 +132,8 @@ def _fits_month(rule: Recurrence, day: date) -> bool:
     chosen = [item for item in month if name == "day" or (item.weekday() < 5 and name == "working day")]
     if name.capitalize() in DAYS:
         chosen = [item for item in month if item.strftime("%A") == name.capitalize()]
+    if name == "last day":
+        return day == month[-1 - NTH[ordinal]]
     number = NTH[ordinal]
     return len(chosen) > number and day == chosen[number]
 
@@ -181,6 +183,7 @@ working = st.sampled_from([f"{number} working day" for number in NTH])
 ons = (
     st.sampled_from(["", "", "last day"])
     | working
+    | st.sampled_from([f"{number} last day" for number, place in NTH.items() if place > 0])
     | st.builds(
         lambda n, d: f"{n} {d.lower()}",
         st.sampled_from(["first", "second", "third", "fourth", "fifth", "last"]),

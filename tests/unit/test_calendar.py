@@ -93,6 +93,8 @@ def test_a_rule_of_an_older_version_keeps_its_hash(rule: Recurrence | None, dige
 
 
 QUARTERS = "January, April, July and October"
+SECOND_LAST, FOURTH_LAST = "the second last day (1 day before the last)", "the fourth last day (3 days before the last)"
+FRIDAYS = "the first, second and last Friday"
 
 
 @pytest.mark.parametrize(
@@ -143,6 +145,24 @@ QUARTERS = "January, April, July and October"
         ("10th business day of the month at 9", "Every month on the tenth working day at 09:00"),
         ("sixth working day of the quarter at 8", "Every quarter on the sixth working day at 08:00"),
         ("day 15 at 8:00", "Every month on day 15 at 08:00"),
+        ("3 days before the end of the month at 9", f"Every month on {FOURTH_LAST} at 09:00"),
+        ("the day before the last day of the month at 9:00", f"Every month on {SECOND_LAST} at 09:00"),
+        ("2 days before month end 8:00", "Every month on the third last day (2 days before the last) at 08:00"),
+        ("penultimate day of the month 9:00", f"Every month on {SECOND_LAST} at 09:00"),
+        ("second to last day of the quarter 9:00", f"Every quarter on {SECOND_LAST} at 09:00"),
+        ("day before the end of the year 8:00", f"Every year on {SECOND_LAST} of December at 08:00"),
+        ("3rd last day of the month at 9:00", "Every month on the third last day (2 days before the last) at 09:00"),
+        ("3rd, last day of the month at 9:00", "Every month on days 3 and 31 (or the month's last day) at 09:00"),
+        ("last day of the month at 18:00", "Every month on the last day at 18:00"),
+        ("first and last day of the month 9:00", "Every month on days 1 and 31 (or the month's last day) at 09:00"),
+        ("15th and end of month at 9", "Every month on days 15 and 31 (or the month's last day) at 09:00"),
+        ("eom 18:00", "Every month on the last day at 18:00"),
+        ("year end 23:00", "Every year on the last day of December at 23:00"),
+        ("eoq at 18:00", "Every quarter on the last day at 18:00"),
+        ("weekdays at half past 8", "Every weekday at 08:30"),
+        ("every hour on the half hour", "Every hour at :30"),
+        ("daily@9:00", "Every day at 09:00"),
+        ("1st, 2nd and last friday 9:00", f"Every month on {FRIDAYS} at 09:00 (cron 0 9 * * 5#1,5#2,5L)"),
         ("on days 1, 15 and last at 8:00", "Every month on days 1, 15 and 31 (or the month's last day) at 08:00"),
         ("*/90 * * * *", "Every hour at :00 (cron */90 * * * *)"),
         ("*/45 * * * *", "Every hour at :00 and :45 (cron */45 * * * *)"),
@@ -267,6 +287,17 @@ def test_other_ways_of_writing_it_mean_the_same(words: str, plainly: str) -> Non
         ("8am", "names no day", '"daily at 8am"'),
         ("at 8 and 17", "names no day", '"daily at 8 and 17"'),
         ("every third working day at 9:00", "may be of each month", '"third working day of the month at 9:00"'),
+        ("second last friday of the month 9:00", "counts from the end of the month", '"last friday 9:00"'),
+        ("third to last working day 9:00", "counts from the end of the month", '"second last day 9:00"'),
+        (
+            "2 working days before month end 9:00",
+            "counts back from a day",
+            "3 days before the end of the month at 9:00",
+        ),
+        ("12 days before month end at 9", "by 1 to 9 days", ""),
+        ("2 days before month end", "names no time of day", '"2 days before month end at 8:00"'),
+        ("day after the first monday of the month 9:00", "counts on from another day", ""),
+        ("last 3 days of the month at 9:00", "is several days", ""),
         ("semi-monthly at 8:00", "does not say on which days", ""),
         ("hourly on weekdays from 9 to 17", "a span of hours", '"0 9-17 * * 1-5"'),
         ("every 2 hours on weekdays", "every so often on some days", '"0 */2 * * 1-5"'),
