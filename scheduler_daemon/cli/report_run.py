@@ -2,18 +2,19 @@
 
 import secrets
 from dataclasses import replace
+from typing import Any
 
 import click
 
 from ..app import App
-from ..changes import amount_with_unit, change_of, in_brackets
+from ..changes import amount_with_unit, change_of, change_of_rows, in_brackets
 from ..channels.address import parse_address
 from ..channels.summary import size
 from ..errors import RunError, UsageError
-from ..lib.clock import utc_now
+from ..lib.clock import iso, utc_now
 from ..lib.spans import days
 from ..lib.words import say_length
-from ..model import Recipient, Run, RunStatus, Schedule, Trigger
+from ..model import Recipient, ReportFile, Run, RunStatus, Schedule, Trigger
 from ..spool import Spool
 from .asking import find_report, readable
 from .at_work import at_work, require_open, still_queued
@@ -93,21 +94,22 @@ def _require_mail(app: App, people: tuple[Recipient, ...]) -> None:
 
 def tell(app: App, done: Done, as_json: bool, *, repeated: bool = False) -> None:
     """Print how one run ended; *repeated* says that its idempotency key was used before."""
+    run, file = done.run, _file(app, done.run)
     if as_json:
-        echo_json("run", as_data(done), repeated=repeated)
+        echo_json("run", as_data(done) | (figures_of(file) if file else {}), repeated=repeated)
         return
-    run = done.run
     if repeated:
         click.echo(f"Note     the key was used before: this is run {run.id}, and nothing was made anew")
     if run.file_name and run.record_count is not None:
         kept = f", {plain(run.file_name)} ({size(run.file_size or 0)})"
-        click.echo(f"OK       {run.record_count:,} rows{kept}")
+        changed = in_brackets(change_of_rows(file.about), file.about) if file else ""
+        click.echo(f"OK       {run.record_count:,} rows{f' {changed}' if changed else ''}{kept}")
     if done.delivered:
         to = ", ".join(address(run, row) for row in done.delivered)
         click.echo(f"OK       delivered to {to} in {done.seconds:.1f} s")
     if run.period_start and run.period_end:
         zone = run.zone or app.store.shops.find(run.shop).zone or "UTC"
-        click.echo(f"Period   {days(run.period_start, run.period_end, zone)}, {zone}{_headline(app, run)}")
+        click.echo(f"Period   {days(run.period_start, run.period_end, zone)}, {zone}{_headline(file)}")
     if run.status is not RunStatus.SUCCEEDED:
         _unfinished(app, done)
 
@@ -130,11 +132,35 @@ def _unfinished(app: App, done: Done) -> None:
         click.echo(f"         See: scheduler reports why {run.schedule_id}")
 
 
-def _headline(app: App, run: Run) -> str:
-    """Return the most wanted total and how it changed, from the file in the spool; empty where there is none."""
+def _file(app: App, run: Run) -> ReportFile | None:
+    """Return the run's file, which says its totals; None where it is not in the spool."""
     try:
-        file = Spool(app.config.spool_dir).open_file(run, "")
+        return Spool(app.config.spool_dir).open_file(run, "")
     except (RunError, OSError, ValueError, KeyError):
+        return None
+
+
+def figures_of(file: ReportFile) -> dict[str, Any]:
+    """Return the totals of a file for machines, and what they are compared with; None where with nothing."""
+    about, before = file.about, file.about.compared
+    made: dict[str, Any] = {"totals": dict(about.totals), "compared": None}
+    if before is not None:
+        changes = {column.key: change_of(about, column) for column in file.columns if column.key in before.totals}
+        made["compared"] = {
+            "comparison": before.word,
+            "period_start": iso(before.period.start),
+            "period_end": iso(before.period.end),
+            "rows": before.row_count,
+            "rows_change": change_of_rows(about),
+            "totals": dict(before.totals),
+            "changes": {key: change for key, change in changes.items() if change},
+        }
+    return made
+
+
+def _headline(file: ReportFile | None) -> str:
+    """Return the most wanted total and how it changed; empty where there is none."""
+    if file is None:
         return ""
     totals = {column.key: column for column in file.columns if column.key in file.about.totals}
     column = next((totals[key] for key in HEADLINE if key in totals), None)

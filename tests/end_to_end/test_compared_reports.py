@@ -9,6 +9,7 @@ import pytest
 
 from scheduler_daemon.changes import amount
 from scheduler_daemon.lib import spans
+from scheduler_daemon.lib.clock import iso
 from scheduler_daemon.lib.figures import change
 from scheduler_daemon.model import Column, ColumnKind, Period, Recipient, Report, Run, RunStatus, Schedule
 from scheduler_daemon.simulator import SimShop
@@ -109,6 +110,29 @@ def test_a_test_send_is_compared_too_and_says_so_on_the_screen(desk: Desk, mailb
     (letter,) = letters(desk.root / "mail")
     assert net in " ".join(text_of(letter).split())
     assert last(desk, schedule).status is RunStatus.SUCCEEDED
+
+
+def test_reports_run_tells_how_rows_and_totals_changed_to_people_and_to_machines(desk: Desk, shop: SimShop) -> None:
+    desk.set(folder__path=str(desk.root / "out"))
+    with desk.store() as store:
+        report = Report("orders", "Weekly Sales", "csv", "last_7_days", compare="previous_period")
+        schedule = make_schedule(store, name="Weekly Sales", report=report)
+        plain = make_schedule(store, name="Plain")
+    said = desk.type("reports", "run", schedule.id).out
+    rows, net = truth(shop, last(desk, schedule))
+    number, _, changed = rows.partition(" ")
+    assert f"OK       {number} rows {changed}, weekly-sales-" in said
+    assert f". Net of refunds {net}" in said
+    data = desk.type("reports", "run", schedule.id, "--json").data
+    found = data["compared"]
+    assert f"({found['rows_change']}, " in changed
+    assert f" ({found['changes']['net']}, " in net
+    begin = last(desk, schedule).period_start
+    assert begin is not None
+    assert (found["comparison"], found["period_end"]) == ("previous_period", iso(begin))
+    assert set(found["totals"]) == set(data["totals"]) >= {"net"}
+    assert Decimal(data["totals"]["net"]) != Decimal(found["totals"]["net"])
+    assert desk.type("reports", "run", plain.id, "--json").data["compared"] is None
 
 
 @THREE
