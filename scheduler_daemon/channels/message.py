@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DeliveryError, UsageError
+from ..lib.words import isolated
 from . import summary
 from .address import for_the_wire, parse_address, read_sender
 from .base import Parcel
@@ -165,9 +166,9 @@ def _gone(path: Path, why: str) -> DeliveryError:
 
 def _text(said: Summary, answers_to: str) -> str:
     rows = f"{said.rows} {said.rows_change}".rstrip()
-    facts = [("Shop", said.shop), ("Period", said.period), ("Rows", rows), ("Complete until", said.complete)]
+    facts = [("Shop", isolated(said.shop)), ("Period", said.period), ("Rows", rows), ("Complete until", said.complete)]
     width = max(len(item[0]) for item in (*facts, *said.totals))
-    lines = [said.title, "", *((said.redirected, "") if said.redirected else ())]
+    lines = [isolated(said.title), "", *((said.redirected, "") if said.redirected else ())]
     lines += [f"{name.ljust(width)}  {value}" for name, value in facts]
     lines += ["", said.late] if said.late else []
     if said.totals:
@@ -175,7 +176,7 @@ def _text(said: Summary, answers_to: str) -> str:
         lines.append("")
         for name, value, change in said.totals:
             padding = " " * (width - len(name))
-            lines.append(f"{summary.isolated(name)}{padding}  {value.rjust(most)} {change}".rstrip())
+            lines.append(f"{isolated(name)}{padding}  {value.rjust(most)} {change}".rstrip())
     lines += [line for note in said.notes for line in ("", note)]
     lines += ["", f"Attached: {said.file}"] if said.file else [""]
     if answers_to:

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from unicodedata import bidirectional
 
 from ..changes import amount_with_unit, change_of, change_of_rows, in_brackets
 from ..lib import spans
-from ..lib.words import plural
+from ..lib.words import isolated, plural
 from ..model import About, ReportFile
 
 #: Controls (C0, C1, line and paragraph separators) to spaces; embedding, override and isolate signs (UAX 9) to nothing.
@@ -19,8 +18,6 @@ SIGNS: dict[int, str | None] = {
 NOTHING = "There are no rows: nothing happened in this period, or nothing that fits the filters."
 #: Addresses that a redirected mail names; the others are counted.
 MOST = 20
-#: Signs that keep the direction of a name to itself (UAX 9: first strong isolate, pop directional isolate).
-ISOLATE, POP = "\u2068", "\u2069"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +64,7 @@ def summarise(file: ReportFile, *, attached: bool = True, instead_of: Sequence[s
         late=f"Late because {one_line(about.late_because, 2000)}" if about.late_because else "",
         notes=(*((NOTHING,) if not about.row_count else ()), *(one_line(note, 2000) for note in about.notes)),
         totals=tuple(_totals(file)),
-        file=f"{one_line(file.name)} ({size(file.size)})" if attached else "",
+        file=f"{isolated(one_line(file.name))} ({size(file.size)})" if attached else "",
         redirected=redirected(instead_of),
     )
 
@@ -112,12 +109,6 @@ def one_line(text: str, limit: int = 200) -> str:
     """
     held = text.encode("utf-8", errors="replace").decode("utf-8").translate(SIGNS)
     return " ".join(held.split())[:limit].rstrip()
-
-
-def isolated(name: str) -> str:
-    """Return *name* so that one written from the right does not turn the figures after it around."""
-    turns = any(bidirectional(sign) in ("R", "AL") for sign in name)
-    return f"{ISOLATE}{name}{POP}" if turns else name
 
 
 def _totals(file: ReportFile) -> list[tuple[str, str, str]]:

@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable
 from datetime import timedelta
+from unicodedata import bidirectional
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 LENGTH = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhdw]))+")
@@ -61,6 +62,16 @@ def closed(text: str) -> str:
     """Return *text* as a sentence: with a full stop, unless a question mark ends it (``Did you mean …?``)."""
     text = text.rstrip(". ")
     return text if text.endswith("?") else f"{text}."
+
+
+#: Signs that keep the direction of a name to itself (UAX 9: first strong isolate, pop directional isolate).
+ISOLATE, POP = "\u2068", "\u2069"
+
+
+def isolated(name: str) -> str:
+    """Return *name* so that one written from the right does not turn the figures after it around."""
+    turns = any(bidirectional(sign) in ("R", "AL") for sign in name)
+    return f"{ISOLATE}{name}{POP}" if turns else name
 
 
 def plural(number: int, noun: str) -> str:

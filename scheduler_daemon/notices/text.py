@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ..lib.words import plural, say_length
+from ..lib.words import isolated, plural, say_length
 from ..model import Notice, NoticeKind
 
 #: Stories told in full; the others are counted.
@@ -82,7 +82,7 @@ def body(notices: Sequence[Notice], digest: timedelta) -> str:
 
 
 def _said(notice: Notice) -> str:
-    return SAID[notice.kind].format(name=notice.name, shop=notice.shop)
+    return SAID[notice.kind].format(name=isolated(notice.name), shop=notice.shop)
 
 
 def _tell(story: Story) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..changes import WORDS
+from ..lib.words import isolated
 from ..lib.zones import find_zone
 from ..model import About, Column, ColumnKind, Table
 
@@ -51,7 +52,7 @@ def facts(table: Table) -> list[tuple[str, str]]:
     lines = [
         ("Report", about.title),
         ("Report type", about.report_type),
-        ("Shop", f"{about.shop_name} ({about.shop})"),
+        ("Shop", f"{isolated(about.shop_name)} ({about.shop})"),
         ("Period from", at(about.period.start)),
         ("Period up to (excluded)", at(about.period.end)),
         ("Time zone", about.zone),

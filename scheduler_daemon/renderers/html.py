@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..changes import change_of, change_of_rows, compared_span
 from ..lib import spans
-from ..lib.words import plural
+from ..lib.words import isolated, plural
 from ..model import Cell, Column, ColumnKind, Row, Table
 from .bars import Picture, shown
 from .base import facts, local, title_of, zone_of
@@ -98,6 +98,7 @@ def _template() -> Any:
     world = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=fit, auto_reload=False
     )
+    world.filters["isolated"] = isolated
     return world.get_template("report.html")
 
 

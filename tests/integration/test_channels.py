@@ -31,8 +31,9 @@ from scheduler_daemon.channels.folder import Options as FolderOptions
 from scheduler_daemon.channels.message import BLOCK, LINE, build
 from scheduler_daemon.errors import DeliveryError
 from scheduler_daemon.lib import spans
-from scheduler_daemon.model import Period, Recipient
-from tests.posting import END, START, TO, Handler, MailServer, Talk, free_port, open_email, parcel
+from scheduler_daemon.model import Period, Recipient, Table
+from scheduler_daemon.renderers.base import facts
+from tests.posting import ABOUT, COLUMNS, CSV, END, START, TO, Handler, MailServer, Talk, free_port, open_email, parcel
 
 ROOT = Path(__file__).parents[2]
 FOLDER = Recipient("folder", "folder")
@@ -117,6 +118,22 @@ def test_lines_that_begin_with_dots_arrive(server: tuple[Handler, Email], tmp_pa
 def test_a_name_from_the_right_leaves_the_period_in_order(tmp_path: Path) -> None:
     message = read(bytes(build(parcel(tmp_path, shop_name="דגש"), "k", sender="r@s.example")))
     assert "\u2068דגש\u2069: 16 to 22 Nov" in message["Subject"]
+
+
+def test_names_from_the_right_are_kept_apart_in_the_text_too(tmp_path: Path) -> None:
+    names = {"shop_name": "דגש", "title": "דגש דגש", "name": "דגש דגש.csv"}
+    said = body(read(bytes(build(parcel(tmp_path, **names), "k", sender="r@s.example"))), "plain")
+    lines = [" ".join(line.split()) for line in said.splitlines()]
+    assert lines[0] == "\u2068דגש דגש\u2069"
+    assert "Shop \u2068דגש\u2069" in lines
+    assert f"Attached: \u2068דגש דגש.csv\u2069 ({len(CSV)} bytes)" in lines
+    plain = body(read(bytes(build(parcel(tmp_path, shop_name="Été"), "k", sender="r@s.example"))), "plain")
+    assert "\u2068" not in plain
+
+
+def test_a_files_own_facts_keep_a_shop_from_the_right_apart_from_its_domain() -> None:
+    table = Table(COLUMNS, (), replace(ABOUT, shop_name="דגש"))
+    assert ("Shop", "\u2068דגש\u2069 (acme.myshopify.com)") in facts(table)
 
 
 def test_a_sender_may_have_a_name(tmp_path: Path) -> None:
