@@ -161,13 +161,15 @@ class Heartbeat:
 
     def __init__(self, store: Store, threads: ShopThreads, every: float) -> None:
         self._store, self._threads = store, threads
+        #: What the database said at the last beat; None while all is well, or nobody is at work.
+        self.trouble: StoreError | None = None
         self.thread = Background("heartbeat", self._beat, store.close, every)
 
     def _beat(self) -> None:
-        if holds := self._threads.holds():
-            self._extend(holds)
+        holds = self._threads.holds()
+        self.trouble = self._extend(holds) if holds else None
 
-    def _extend(self, holds: list[Hold]) -> None:
+    def _extend(self, holds: list[Hold]) -> StoreError | None:
         runs = {run.id: hold for hold in holds if (run := hold.run) is not None}
         try:
             valid_until, lost = self._store.leases.beat([hold.lease for hold in holds])
@@ -175,6 +177,8 @@ class Heartbeat:
                 runs[run_id].cancelled = run_id
         except StoreError as error:
             # The leases run out by themselves if this lasts; `valid_until` then stops every shop.
-            say("check_failed", "warning", error=error.message)
-            return
+            if self.trouble is None or self.trouble.message != error.message:  # told once
+                say("check_failed", "warning", error=error.message, code=error.code)
+            return error
         self._threads.extend(valid_until, lost)
+        return None

@@ -14,7 +14,7 @@ from typing import Any
 
 from .app import App
 from .awaited import Awaited
-from .errors import SchedulerError, StoreError, in_full
+from .errors import SchedulerError, in_full
 from .health.counts import Asked, Counts
 from .health.lifesigns import LifeSigns
 from .health.snapshot import Observer, Tick
@@ -132,11 +132,14 @@ class Daemon:
             say("shop_busy", shop=shop)
         self._look_for_pause()
         self._start_shops()
-        # Where this can be written the check is a good one, and others on the database are to know it now.
-        good = replace(self.tick, last_good_at=utc_now(), last_error=None)
-        self._signs.note_node(good, self.app.mode, self.app.threads.holds())
+        self._note_good()
         self.app.retention.start(now)
         return True
+
+    def _note_good(self) -> None:
+        """Write down that all is well: where that can be written, it is, and others on the database are to know it."""
+        good = replace(self.tick, last_good_at=utc_now(), last_error=None)
+        self._signs.note_node(good, self.app.mode, self.app.threads.holds())
 
     def _well(self) -> None:
         if self.tick.last_error is not None:
@@ -146,15 +149,11 @@ class Daemon:
         self._last_good = monotonic()
         self._signs.changed()
 
-    def _may_write(self) -> bool:
-        """Whether the database takes writes again; asked only where it did not, for reading was possible all along."""
-        if self.tick.last_error is None or self.tick.last_error["code"] != READONLY:
-            return True
-        try:
+    def _require_write(self, last_error: dict[str, Any]) -> None:
+        """Raise StoreError unless the database takes writes again, seen by one: it may be readable all along."""
+        if last_error["code"] == READONLY:
             self.app.store.require_rights(self.app.mode)
-        except StoreError:
-            return False  # told already
-        return True
+        self._note_good()
 
     def _unwell(self, error: SchedulerError) -> None:
         last = self.tick.last_error
@@ -207,7 +206,8 @@ class Daemon:
         late = pace is not None and due is not None and due == pace.turn
         awaited = Awaited(checks_only, pause, self.app.performer.others_wait, due, late, work)
         self._note(*awaited.said())
-        if self.tick.last_error is not None and self._may_write():
+        if self.tick.last_error is not None:
+            self._require_write(self.tick.last_error)
             self._well()
         return min(moment for moment in (due, work, soon) if moment is not None)
 
@@ -268,6 +268,7 @@ class Daemon:
         self._signs.dirty |= threads.taken != self._shown
         self._shown = threads.taken
         self.tick.next_at, self.tick.leaked = self._ticker.next_at(), threads.leaked
+        self.tick.beat_error = self.app.heartbeat.trouble
         self.tick.asked = Asked(self.app.mode, tuple(self.app.planner.planning.aside), threads.free() > 0, self._pause)
         self._guarded(lambda: self._signs.show(self.tick, self.app.threads.holds(), force=force))
 

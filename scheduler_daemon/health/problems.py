@@ -10,8 +10,6 @@ from ..model import Pause
 #: Seconds that a report may be due before it counts as overdue: a check and a peek are over by then.
 OVERDUE = 60
 RELOAD = "See: scheduler config check. When it is corrected: systemctl reload scheduler (or kill -HUP its pid)"
-#: Codes of what keeps us from the database and is not its trouble.
-OURS = ("too_many_files",)
 HINTS = {
     "work_unowned": "See its log; then: scheduler check-once",
     "run_unowned": "See its log; then: scheduler check-once",
@@ -42,8 +40,8 @@ def breach(code: str, message: str) -> Problem:
 
 
 def of_database(code: str, message: str, hint: str | None) -> Problem:
-    """Return the problem of a database that does not answer, in its own words, or what keeps us from it."""
-    return Problem(code if code in OURS else "database_unavailable", message, hint or "See: scheduler db status")
+    """Return the problem of what the database, or a defect, keeps from being done, in its own words."""
+    return Problem(code, message, hint or "See: scheduler db status")
 
 
 def until(pause: Pause) -> str:

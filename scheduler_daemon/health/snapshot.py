@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from .. import __version__
+from ..errors import SchedulerError
 from ..lib import boot
 from ..lib.clock import iso
 from ..model import Pause
@@ -34,6 +35,8 @@ class Tick:
     waits_until: datetime | None = None
     #: What went wrong since: code, message, hint, at; None while all is well.
     last_error: dict[str, Any] | None = None
+    #: What keeps the heartbeat from extending the leases of the shops at work; None while it does.
+    beat_error: SchedulerError | None = None
     #: The delivery mode, the rows set aside and the slots, as the loop last saw them.
     asked: Asked = field(default_factory=Asked)
     #: Threads that hang and were given up on.
@@ -88,6 +91,8 @@ class Observer:
         unwell = self.counts.unwell
         if unwell is None and (last := tick.last_error):
             unwell = of_database(last["code"], last["message"], last["hint"])
+        if unwell is None and (beat := tick.beat_error) is not None:
+            unwell = of_database(beat.code, beat.message, beat.hint)
         return problems(
             mode=tick.asked.delivery_mode,
             counts=self.counts.numbers,

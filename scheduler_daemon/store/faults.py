@@ -67,10 +67,7 @@ def _from_sqlite(error: sqlite3.Error, shown: str) -> StoreError:
         message = f"The database {shown} is locked by another program."
         return StoreError(message, code="database_locked", hint=LOCKED_HINT, retryable=True)
     if name.startswith("SQLITE_FULL") or "disk is full" in text:
-        hint = "Make room on its disk; the daemon goes on by itself."
-        return StoreError(
-            f"There is no space left for the database {shown}.", code="disk_full", hint=hint, retryable=True
-        )
+        return _full(f"There is no space left for the database {shown}.")
     if name.startswith("SQLITE_READONLY") or "readonly" in text:
         message = f"The database {shown} cannot be written."
         hint = "Check the owner and the mode of the file and of its folder."
@@ -103,7 +100,7 @@ def _from_postgres(error: BaseException, shown: str) -> StoreError:
         message = f"The database {shown} is read-only (a standby?)."
         return StoreError(message, code="database_readonly", hint=SERVER_HINT, retryable=True)
     if state == "53100":
-        return StoreError(f"The disk of the database {shown} is full.", code="disk_full", retryable=True)
+        return _full(f"The disk of the database {shown} is full.")
     if state == "40P01":
         return StoreError(DEADLOCK.format(shown), code="database_locked", retryable=True)
     if state == "55P03":
@@ -140,7 +137,7 @@ def _from_mysql(error: BaseException, shown: str) -> StoreError:
     if number in MYSQL_LOCKED:
         return StoreError(f"A row of {shown} stays locked by another program.", code="database_locked", retryable=True)
     if number in MYSQL_FULL or (number in MYSQL_STORAGE and NO_SPACE.search(text)):
-        return StoreError(f"The disk of the database {shown} is full.", code="disk_full", retryable=True)
+        return _full(f"The disk of the database {shown} is full.")
     if number in MYSQL_READONLY:
         return StoreError(
             f"The database {shown} does not allow it: {text}.",
@@ -154,6 +151,11 @@ def _from_mysql(error: BaseException, shown: str) -> StoreError:
     if 2000 <= number < 3000 or number in (0, 1040, 1053, 1152, 1927, *MYSQL_STORAGE):
         return StoreError(f"The database {shown} does not answer: {text}.", hint=SERVER_HINT, retryable=True)
     return StoreError(f"The database {shown} refused a statement: {text}.")
+
+
+def _full(message: str) -> StoreError:
+    hint = "Make room on its disk; the daemon goes on by itself."
+    return StoreError(message, code="disk_full", hint=hint, retryable=True)
 
 
 def first_line(error: BaseException) -> str:

@@ -90,10 +90,10 @@ def test_a_disk_that_is_full_for_everything_stops_nobody_for_good(place: Place, 
             make_session(store, domain, place.simulator.shop(domain).token)
         place.simulator.shop(SHOP).script([{"fault": "slow", "seconds": 2}])
         make_schedule(store, name="At work")
-        due = now() + timedelta(seconds=4)
-        make_schedule(store, name="Due meanwhile", shop=OTHER, next_due_at=due)
         process = place.start()
         wait_for(lambda: place.state().get("jobCount"))
+        due = now() + timedelta(seconds=2)
+        make_schedule(store, name="Due meanwhile", shop=OTHER, next_due_at=due)
         disk.fill()
         wait_for(lambda: now() > due)
         done = place.run("check-once", "--json")
@@ -102,6 +102,7 @@ def test_a_disk_that_is_full_for_everything_stops_nobody_for_good(place: Place, 
         assert RunStatus.SUCCEEDED not in [run.status for run in store.history.latest()]
         assert json.loads((root / "state.json").read_text())["jobCount"] == 1
         assert process.poll() is None
+        assert '"database_back"' not in place.log()
         disk.empty()
         wait_for(lambda: [run.status for run in store.history.latest()] == [RunStatus.SUCCEEDED] * 2)
         wait_for(lambda: place.state()["last_error"] is None and place.run("status").returncode == 0)
