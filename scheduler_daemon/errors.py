@@ -82,6 +82,8 @@ CODES: dict[str, str] = {
     "paused": "Everything is paused until a moment, or until `scheduler resume`.",
     "reports_failed": "Reports failed in the last 24 hours.",
     "overdue": "A report is due and was not queued in time.",
+    "state_lost": "The state file went to another daemon; this one goes on without.",
+    "state_unwritable": "The state file cannot be written.",
     "work_unowned": "Work waits for a shop that nobody holds, while slots are free.",
     "run_unowned": "A run lost its process and was not taken back in time.",
     "cursor_missing": "An active schedule has no next moment, though its rule has one.",

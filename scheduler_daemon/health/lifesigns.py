@@ -12,10 +12,12 @@ from ..errors import AlreadyRunning, SchedulerError, StoreError
 from ..lib.clock import monotonic, to_ms, utc_now
 from ..lib.descriptors import RAISE_LIMIT, is_limit, say_limit
 from ..lib.disk import reason
+from ..lib.words import closed
 from ..logs import say
 from ..store import Store
 from ..systemd import notify, watchdog_seconds
 from ..threads import Hold
+from .problems import breach
 from .snapshot import Observer, Tick, boot_id
 from .statefile import WRITE_EVERY, StateFile
 
@@ -25,6 +27,13 @@ LATEST = 2.0
 GONE = timedelta(days=7)
 #: And at most this often, in seconds, where something happened.
 WRITE_SOON = 1.0
+
+
+#: What it says of itself in the database while its state file says nothing.
+SILENT = {
+    "state_lost": "This daemon goes on without a state file",
+    "state_unwritable": "The state file cannot be written",
+}
 
 
 @dataclass(slots=True)
@@ -60,7 +69,10 @@ class LifeSigns:
             return  # written when the numbers are there
         self._written = monotonic()
         self.dirty = counts.fresh = False
+        before = self.observer.silent
         self._write({**self.observer.state(now, tick, holds, self.workers)})
+        if self.observer.silent != before:  # who asks the database is to know it before the next check
+            self.note_node(tick, tick.asked.delivery_mode, holds)
 
     def farewell(self, tick: Tick) -> None:
         """Say that nobody runs here any more."""
@@ -85,12 +97,13 @@ class LifeSigns:
             why = f"{say_limit()}; {RAISE_LIMIT[0].lower()}{RAISE_LIMIT[1:]}" if is_limit(error) else reason(error)
             self._told("state_unwritable", "warning", why, file)
         else:
-            self._trouble = ""
+            self._trouble, self.observer.silent = "", None
 
     def _told(self, event: str, level: str, trouble: str, file: str) -> None:
         if trouble != self._trouble:
             say(event, level, error=trouble, file=file)
         self._trouble, self.dirty = trouble, True
+        self.observer.silent = breach(event, f"{SILENT[event]}: {closed(trouble)}")
 
     def replace_predecessors(self) -> None:
         """

@@ -18,6 +18,8 @@ HINTS = {
     "shop_paused": "See: scheduler shops list",
     "notices_untold": "See: scheduler notices list",
     "notices_unset": 'Set it: [notices] to = "you@example.com"',
+    "state_lost": "Stop one of the two daemons, or give each its own state.file.",
+    "state_unwritable": "See the room and the rights of its folder: scheduler doctor",
     "clock_skew": "Set the clock of this machine, or of the database's: see timedatectl.",
 }
 
@@ -60,6 +62,7 @@ def problems(
     counts: Mapping[str, int],
     breaches: Sequence[Problem],
     unwell: Problem | None,
+    silent: Problem | None = None,
     leaked: int = 0,
     unreadable: int = 0,
     paused: Pause | None = None,
@@ -69,7 +72,8 @@ def problems(
     Return the problems, the worst first.
 
     *mode* is the delivery mode, *counts* those of the state file, *breaches* the invariants that do not hold, *unwell*
-    what is wrong with the database; *refused* is why the configuration that was read again is not taken.
+    what is wrong with the database, *silent* why the state file is not written; *refused* is why the configuration that
+    was read again is not taken.
     """
     found: list[Problem] = []
 
@@ -78,6 +82,8 @@ def problems(
 
     if unwell is not None:
         found.append(unwell)
+    if silent is not None:
+        found.append(silent)
     if refused:
         text = redact(closed(refused))
         said = f"The configuration was changed but is refused: {text} The daemon goes on with the old one."

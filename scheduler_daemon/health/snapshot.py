@@ -14,7 +14,7 @@ from ..lib.clock import iso
 from ..model import Pause
 from ..threads import Hold
 from .counts import Asked, Counts
-from .problems import of_database, problems
+from .problems import Problem, of_database, problems
 
 
 @dataclass(slots=True)
@@ -52,6 +52,8 @@ class Observer:
     mode: str
     started_at: datetime
     counts: Counts
+    #: Why the state file is not written; told to whoever asks the database. None while it is.
+    silent: Problem | None = None
 
     def state(self, now: datetime, tick: Tick, holds: Sequence[Hold], workers: int) -> dict[str, Any]:
         """Return the state file's content."""
@@ -98,6 +100,7 @@ class Observer:
             counts=self.counts.numbers,
             breaches=self.counts.breaches,
             unwell=unwell,
+            silent=self.silent,
             leaked=tick.leaked,
             unreadable=len(tick.asked.aside),
             paused=tick.asked.paused,

@@ -372,6 +372,14 @@ def test_a_state_file_that_went_to_another_daemon_stays_its_own(place: Place) ->
     wait_for(lambda: place.log().count("check_started") > checks + 2)
     assert place.log().count("state_lost") == 1
     assert json.loads((folder / "state.json").read_text())["pid"] == second.pid
+    # The state file is the other's: of this one the database tells.
+    wait_for(lambda: "This daemon goes on without a state file" in place.run("status", "--database").stdout)
+    shown = place.run("status", "--database")
+    assert (shown.returncode, "give each its own state.file" in shown.stdout) == (1, True)
+    (found,) = [
+        item for item in json.loads(place.run("doctor", "--no-network", "--json").stdout)["data"] if item["code"]
+    ]
+    assert f"pid {first.pid} on " in found["message"]
     first.send_signal(signal.SIGTERM)
     assert first.wait(20) == 0
     assert json.loads((folder / "state.json").read_text())["isRunning"] is True

@@ -9,6 +9,7 @@ from ..output import echo_json, fancy, plain
 from .database import (
     check_clock,
     check_crowd,
+    check_daemons,
     check_database,
     check_database_file,
     check_notices,
@@ -35,7 +36,7 @@ def all_checks(context: Context) -> tuple[Check, ...]:
     """Return every check, in the order in which they are told."""
     ground = (check_program, configuration(context), check_environment, check_zone_data)
     rows = (check_reports, check_types, check_overdue, check_crowd, check_notices)
-    database = (check_database, check_database_file, check_rights, check_clock)
+    database = (check_database, check_database_file, check_rights, check_clock, check_daemons)
     return (*ground, *database, check_folders, check_daemon, *rows, check_mail_server, check_tokens)
 
 

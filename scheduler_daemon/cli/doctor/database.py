@@ -78,6 +78,15 @@ def _beside(path: Path) -> list[Path]:
     return [path, Path(f"{path}-wal"), Path(f"{path}-shm")]
 
 
+def check_daemons(patient: Patient) -> Iterator[Finding]:
+    """Look whether a daemon on the database writes no state file: then `scheduler status` knows nothing of it."""
+    for node in patient.store.notebook.nodes() if patient.store is not None else ():
+        for item in node.snapshot.get("problems") or ():
+            if item["code"] in ("state_lost", "state_unwritable"):
+                told = f"pid {node.pid} on {node.host} says: {item['message'].rstrip('.')}"
+                yield Finding(WARNING, "daemon", told, item["hint"], item["code"])
+
+
 def check_rights(patient: Patient) -> Iterator[Finding]:
     """Ask a server whether it lets this user write what the daemon must write; no row is changed."""
     store, config = patient.store, patient.config
