@@ -3,6 +3,8 @@
 import sys
 import time
 import tomllib
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +16,8 @@ from ..lib.clock import utc_now
 from ..lib.files import write_atomically
 from ..lib.http import open_http
 from ..lib.secret import Secret
-from ..model import Access, Shop, StoredSession
+from ..lib.words import plural
+from ..model import Access, Report, Shop, StoredSession
 from ..store import Store
 from .asking import can_ask, opened, read_domain
 from .context import Context
@@ -226,3 +229,19 @@ def tell_shop(shop: Shop) -> None:
     click.echo(f"OK       {shop.name}, {shop.zone}, {shop.currency}, scopes {', '.join(shop.scopes or ()) or 'none'}")
     if "read_all_orders" not in (shop.scopes or ()):
         click.echo("Note     orders older than 60 days need read_all_orders")
+
+
+def lacking_scopes(shop: Shop, reports: Iterable[Report]) -> list[str]:
+    """Return what the shop's token lacks for *reports*, as ends of sentences; judged by type and chosen columns."""
+    from ..sources import TYPES, open_source
+    from ..sources.base import missing_scopes
+
+    lacking: Counter[tuple[str, str]] = Counter()
+    for report in reports:
+        if report.type in TYPES:
+            missing = missing_scopes(open_source(report.type), report, shop.scopes)
+            lacking.update((report.type, scope) for scope in missing)
+    return [
+        f"the token lacks {scope}, which {plural(count, 'report')} ({kind}) {'needs' if count == 1 else 'need'}"
+        for (kind, scope), count in lacking.items()
+    ]

@@ -13,7 +13,7 @@ from .context import Context
 from .groups import Group, Whole, example
 from .moments import zone_here
 from .output import echo_json, facts, table
-from .shop_access import add, check_shop, tell_shop
+from .shop_access import add, check_shop, lacking_scopes, tell_shop
 
 
 @click.group(cls=Group, epilog=example("shops add acme.myshopify.com", "shops list", "shops check acme.myshopify.com"))
@@ -104,10 +104,14 @@ def check_shops(context: Context, domain: str, as_json: bool) -> None:
     read_domain(domain)
     with opened(context) as store:
         shop = check_shop(context, store, domain)
+        seen = [item.schedule for item in store.schedules.all(shop=domain)]
+    lacking = lacking_scopes(shop, [made.report for made in seen if made is not None and made.active])
     if as_json:
-        echo_json("shop", _data(shop))
-    else:
-        tell_shop(shop)
+        echo_json("shop", {**_data(shop), "lacking": lacking})
+        return
+    tell_shop(shop)
+    for told in lacking:
+        click.echo(f"Note     {told}; grant the app the scope, then check again")
 
 
 @shops.command(epilog=example("shops pause acme.myshopify.com --note 'moving house'"))

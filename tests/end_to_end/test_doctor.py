@@ -319,7 +319,7 @@ def test_a_scope_that_reports_need(desk: Desk, shop: SimShop) -> None:
     with desk.store() as store:
         make_schedule(store, next_due_at=now() + timedelta(hours=1))
     shop.scopes = ("read_products",)
-    assert "the token lacks read_orders, which 1 report (orders) need" in told(examined(desk, code=1), "token")
+    assert "the token lacks read_orders, which 1 report (orders) needs" in told(examined(desk, code=1), "token")
 
 
 def test_a_scope_that_a_column_needs_and_a_right_to_write_that_contains_the_right_to_read(
@@ -335,6 +335,9 @@ def test_a_scope_that_a_column_needs_and_a_right_to_write_that_contains_the_righ
             make_schedule(store, name=name, report=report, next_due_at=now() + timedelta(hours=1))
     said = told(examined(desk, code=1), "token")
     assert "the token lacks read_customers, which 2 reports (orders) need" in said
+    checked = desk.type("shops", "check", SHOP).out
+    assert "Note     the token lacks read_customers, which 2 reports (orders) need; grant" in checked
+    assert len(desk.type("shops", "check", SHOP, "--json").data["lacking"]) == 1
     assert "read_orders" not in said
 
 

@@ -1,7 +1,6 @@
 """Checks that ask other machines: the mail server, and Shopify for each shop, in parallel and within a bound."""
 
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import timedelta
@@ -14,9 +13,8 @@ from ...lib.clock import monotonic, utc_now
 from ...lib.words import plural
 from ...model import Report, Schedule, Shop
 from ...shopify.check import check_shop
-from ...sources import TYPES, open_source
-from ...sources.base import missing_scopes
 from ...store import Store
+from ..shop_access import lacking_scopes
 from .findings import OK, PROBLEM, WARNING, Finding, Patient, problem
 
 #: Shops asked at the same time, seconds for one answer, and seconds for all of them.
@@ -109,15 +107,9 @@ def _told(answers: Answers, asked: list[Shop], needs: Needs) -> Iterator[Finding
 
 def _lacking(shop: Shop, reports: list[Report]) -> Iterator[Finding]:
     """Tell the scopes that the token lacks, as the run itself would judge it: by type and chosen columns."""
-    lacking: Counter[tuple[str, str]] = Counter()
-    for report in reports:
-        if report.type in TYPES:
-            missing = missing_scopes(open_source(report.type), report, shop.scopes)
-            lacking.update((report.type, scope) for scope in missing)
-    for (type_, scope), count in lacking.items():
-        told = f"{shop.domain}: the token lacks {scope}, which {plural(count, 'report')} ({type_}) need"
+    for told in lacking_scopes(shop, reports):
         hint = f"Grant the app the scope, then run: scheduler shops check {shop.domain}"
-        yield Finding(PROBLEM, "token", told, hint, "scope_missing")
+        yield Finding(PROBLEM, "token", f"{shop.domain}: {told}", hint, "scope_missing")
 
 
 def _ask_all(config: Config, store: Store, shops: list[Shop]) -> Answers:
