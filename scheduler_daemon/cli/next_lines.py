@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import SchedulerError, UsageError
 from ..lib.clock import iso, utc_now
-from ..lib.zones import find_zone
+from ..lib.zones import FIRST_YEAR, LAST_YEAR, find_zone, zone_like
 from ..model import Recurrence
 from ..when.recurrence import check, from_json, read_columns
 from ..when.rule_text import sentence
@@ -24,6 +24,8 @@ from ..when.timetable import occurrences
 from .streams import reader_gone
 
 MOST = 10_000
+#: Letters of a name that is no zone which are repeated.
+MOST_SHOWN = 60
 ENCODER = json.JSONEncoder(ensure_ascii=False)
 KNOWN = frozenset({"id", "rule", "cron", "every", "zone", "from", "count"})
 COLUMNS = ("frequency", "dayOfWeek", "dayOfMonth", "time")
@@ -75,8 +77,9 @@ def _moments(asked: Mapping[str, Any], count: int, now: datetime) -> dict[str, A
     try:
         zone = find_zone(name)
     except KeyError:
-        raise UsageError(f"{name!r} is no time zone.", code="unknown_zone", hint="Write an IANA name.") from None
-    after = _after(asked["from"]) if asked.get("from") else now
+        said = f"{name[:MOST_SHOWN]!r} is no time zone.{zone_like(name[:MOST_SHOWN])}"
+        raise UsageError(said, code="unknown_zone", hint="Write an IANA name like Europe/Paris.") from None
+    after = now if asked.get("from") in (None, "") else _after(asked["from"])
     most = asked.get("count", count)
     if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= MOST:
         raise UsageError(f"The count {most!r} is no whole number from 1 to {MOST}.")
@@ -120,4 +123,6 @@ def _after(value: Any) -> datetime:
         moment = datetime.fromisoformat(str(value))
     except ValueError:
         raise UsageError(f"{value!r} is no moment like 2026-11-23T08:00:00Z.") from None
+    if not FIRST_YEAR < moment.year <= LAST_YEAR:
+        raise UsageError(f"{value!r} is too far away; years go from {FIRST_YEAR + 1} to {LAST_YEAR}.")
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .descriptors import is_limit
+from .words import did_you_mean
 
 #: Where the system's data says its version (tz project: first line of tzdata.zi).
 SYSTEM = ("/usr/share/zoneinfo/tzdata.zi", "/usr/lib/zoneinfo/tzdata.zi", "/etc/zoneinfo/tzdata.zi")
@@ -57,6 +58,12 @@ def zone_names() -> set[str]:
     """Return all IANA names that `find_zone` takes."""
     zone_data()
     return zoneinfo.available_timezones()
+
+
+@lru_cache(1000)
+def zone_like(name: str) -> str:
+    """Return `` Did you mean 'Europe/Paris'?`` for what is no zone; it looks at all names, so answers are kept."""
+    return did_you_mean(name, zone_names())
 
 
 # This machine's zone ------------------------------------------------------------------------------------------------
@@ -111,8 +118,8 @@ def _from_file(path: Path) -> tzinfo:
 # Clock changes ------------------------------------------------------------------------------------------------------
 
 DAY = timedelta(days=1)
-#: The last year in which clock changes are looked for: Python's dates end with 9999.
-LAST_YEAR = 9998
+#: The years that rules may name and are walked in: clock changes began later, and Python's dates end a year behind.
+FIRST_YEAR, LAST_YEAR = 1800, 9998
 
 
 def offset_at(zone: tzinfo, instant: datetime) -> timedelta:
@@ -127,7 +134,7 @@ def stretches(zone: tzinfo, after: datetime) -> Iterator[tuple[datetime, datetim
     A stretch may end where nothing changes: at the end of a year.
     """
     begin, offset = after, offset_at(zone, after)
-    for year in range(after.year, LAST_YEAR):
+    for year in range(after.year, LAST_YEAR + 1):
         for change, changed in changes(zone, year):
             if change > begin:
                 yield begin, change, offset

@@ -2,11 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 from ..errors import UsageError
-from ..lib.zones import find_zone
+from ..lib.zones import find_zone, zone_like
 from ..model import DOMAIN, CatchUp, Overlap
 
 #: Characters of a bad value that are shown.
@@ -80,7 +79,7 @@ def check_zone(name: str) -> None:
     try:
         find_zone(name)
     except KeyError:
-        near = _zone_like(name[:MOST_SHOWN])
+        near = zone_like(name[:MOST_SHOWN])
         hint = "Write an IANA name like Europe/Paris."
         raise UsageError(f"{name[:MOST_SHOWN]!r} is no time zone.{near}", code="unknown_zone", hint=hint) from None
 
@@ -92,11 +91,3 @@ def check_shop_zone(name: str) -> None:
     except KeyError:
         problem = f"its shop's zone {name[:MOST_SHOWN]!r}, which it would run in, is no time zone"
         raise UsageError(problem, code="bad_shop_row") from None
-
-
-@lru_cache(1000)
-def _zone_like(name: str) -> str:
-    from ..lib.words import did_you_mean
-    from ..lib.zones import zone_names
-
-    return did_you_mean(name, zone_names())  # it looks at all zones, and each bad row asks for it at each check

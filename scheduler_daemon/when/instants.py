@@ -8,7 +8,7 @@ local day that the zone leaves out altogether (Apia, 30 December 2011) not at al
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta, tzinfo
 
-from ..lib.zones import change_between, stretches
+from ..lib.zones import LAST_YEAR, change_between, stretches
 from ..model import Occurrence, Recurrence, RuleKind
 from .walls import allows, anchor, cron_walls
 
@@ -58,7 +58,7 @@ def _grid(rule: Recurrence, zone: tzinfo, after: datetime) -> Iterator[datetime]
     if rule.kind is RuleKind.HOURLY:
         first += timedelta(minutes=rule.minute)
     due_at = first + ((after - first) // step + 1) * step
-    while True:
+    while due_at.year <= LAST_YEAR:
         yield due_at
         due_at += step
 

@@ -1,5 +1,6 @@
 """The values inside a recurrence: times of day, days, dates, cron text; each read and refused by name."""
 
+import calendar
 import re
 from datetime import date, datetime
 from functools import lru_cache
@@ -7,6 +8,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..lib.words import did_you_mean
+from ..lib.zones import FIRST_YEAR, LAST_YEAR
 from .cron_nearest import nearest_cron
 from .rule_text import DAYS, MONTHS, ORDINALS
 
@@ -109,20 +111,43 @@ def read_on(text: str) -> str:
 
 def read_date(value: object) -> str:
     """Return a local day as ISO text; raise UsageError."""
+    text = str(value).strip()
     try:
-        return date.fromisoformat(str(value).strip()).isoformat()
+        return _within(date.fromisoformat(text)).isoformat()
     except ValueError:
-        raise bad(f"{str(value)!r} is no day like 2026-12-24.") from None
+        raise _no_such_day(text, text) or bad(f"{str(value)!r} is no day like 2026-12-24.") from None
+
+
+def _within(day: date) -> date:
+    """Return *day*, a date with or without a time, if its year is one that rules may name; raise UsageError."""
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise bad(f"The year {day.year} is too far away; years go from {FIRST_YEAR} to {LAST_YEAR}.")
+    return day
+
+
+def _no_such_day(text: str, said: str) -> UsageError | None:
+    """Return the error for *text* where it begins with a day that its month has not: 31 February; else None."""
+    found = re.match(r"(\d{4})-(\d\d)-(3\d|29)", text)
+    if found is None or not 1 <= int(found[2]) <= 12 or int(found[1]) < FIRST_YEAR:
+        return None
+    year, month, day = int(found[1]), int(found[2]), int(found[3])
+    last = calendar.monthrange(year, month)[1]
+    if day <= last:
+        return None
+    near = said.replace(found[0], f"{found[1]}-{found[2]}-{last}")
+    return bad(f"There is no {day} {MONTHS[month - 1]} {year}; it ends on the {last}th.", near)
 
 
 def read_wall_time(text: str) -> datetime:
     """Return a one-off's local wall time, naive; raise UsageError."""
     try:
         moment = datetime.fromisoformat(text.replace(" ", "T"))
+        _within(moment)
         if "T" not in text.replace(" ", "T"):
             raise bad(f"{text!r} is a day, and no time of day is said.", f"once {moment:%Y-%m-%d} 08:00")
     except ValueError:
-        raise bad(f"{text!r} is no date and time like 2026-12-24T08:00.") from None
+        none = _no_such_day(text, f"once {text.replace('T', ' ')}")
+        raise none or bad(f"{text!r} is no date and time like 2026-12-24T08:00.") from None
     if moment.tzinfo is not None:
         raise bad(f"{text!r} names an offset; write the wall time, the schedule's zone says the rest.")
     return moment.replace(second=0, microsecond=0)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 
+from ..lib.zones import LAST_YEAR
 from ..model import Recurrence, RuleKind
 from .rule_parts import WORKING_DAYS, read_cron, read_wall_time
 from .rule_text import DAYS, ORDINALS
@@ -19,8 +20,8 @@ DAY = timedelta(days=1)
 ANCHOR = date(2024, 1, 1)
 #: The days of the month change their weekdays in a circle of this many years; whoever is not due in it never is.
 CIRCLE = 28
-#: A rule is not walked beyond this year: Python's dates end with it.
-LAST_YEAR = 9998
+#: The last day that a rule is walked to.
+LAST_DAY = date(LAST_YEAR, 12, 31)
 
 
 def walls(rule: Recurrence, since: datetime) -> Iterator[datetime]:
@@ -107,6 +108,8 @@ def _days(rule: Recurrence, first: date) -> Iterator[date]:
     while day.year <= LAST_YEAR:
         if rule.kind is RuleKind.DAILY:
             yield day
+            if (LAST_DAY - day).days < rule.every:
+                return
             day += timedelta(days=rule.every)
             continue
         if day.isoweekday() % 7 in rule.days and (day - monday).days // 7 % rule.every == 0:

@@ -61,6 +61,13 @@ def test_rules_on_standard_input_are_answered_line_by_line(desk: Desk) -> None:
         ({"rule": {"kind": "daily", "month_days": [1, 15]}}, "bad_recurrence", "no month_days"),
         ({"rule": {"kind": "monthly", "month_days": [1, 32]}}, "bad_recurrence", "32 is no day"),
         ({"evry": "monday 8:00"}, "usage", "'evry' is not understood"),
+        ({"every": "daily 8:00", "zone": "America/New_York", "from": "0001-01-01T00:00:00Z"}, "usage", "years go from"),
+        ({"every": "every 5 minutes", "from": "9999-12-31T23:50:00Z"}, "usage", "years go from"),
+        ({"every": "daily 8:00", "from": 0}, "usage", "0 is no moment"),
+        ({"rule": {"kind": "once", "at": "9999-12-31T23:59"}, "zone": "America/New_York"}, "bad_recurrence", "9999"),
+        ({"rule": {"kind": "minutes", "every": 5, "end": "0001-01-01"}}, "bad_recurrence", "The year 1 is too far"),
+        ({"every": "once 2027-02-31 08:00"}, "bad_recurrence", "no 31 February 2027; it ends on the 28th"),
+        ({"every": "monday 8:00", "zone": "Europe/Pariss"}, "unknown_zone", "Did you mean 'Europe/Paris'?"),
     ],
 )
 def test_a_line_that_cannot_be_answered_says_why_and_the_others_go_on(
@@ -70,6 +77,19 @@ def test_a_line_that_cannot_be_answered_says_why_and_the_others_go_on(
     first, second = ask(desk, line, good, code=1)
     assert (first["error"]["code"], what in first["error"]["message"]) == (code, True), first
     assert second["next"][0]["key"] == "2026-11-23T09:00"
+
+
+def test_the_years_of_a_calendar_end_without_a_defect(desk: Desk) -> None:
+    last = {"from": "9998-12-30T00:00:00Z", "count": 10_000}
+    answers = ask(
+        desk,
+        {"rule": {"kind": "daily", "every": 366}, "count": 10_000},
+        {"every": "every 5 minutes", "zone": "Pacific/Kiritimati", **last},
+        {"every": "hourly :15", **last},
+        {"cron": "0 9 * * *", "zone": "America/New_York", **last},
+    )
+    assert all("error" not in answer for answer in answers)
+    assert [len(answer["next"]) > 0 for answer in answers] == [True] * 4
 
 
 def test_several_days_of_a_month_that_clamp_to_one_day_come_due_once(desk: Desk) -> None:
