@@ -7,7 +7,7 @@ from datetime import timedelta
 from scheduler_daemon.lib.clock import to_ms
 from tests.conftest import open_test_store
 from tests.end_to_end.test_old_service import Place, place, wait_for
-from tests.making import now
+from tests.making import make_schedule, now
 
 __all__ = ["place"]
 
@@ -47,3 +47,20 @@ def test_a_daemon_without_life_is_told_and_its_successor_takes_its_row(place: Pl
         return [node["pid"] for node in found] == [successor.pid] and found[0]["status"] == "OK"
 
     wait_for(only_the_successor)
+
+
+def test_why_knows_of_a_daemon_with_another_state_file(place: Place) -> None:
+    with open_test_store(place.url) as store:
+        made = make_schedule(store, next_due_at=now() + timedelta(hours=5))
+
+    def said(file: str) -> set[str]:
+        done = place.run("reports", "why", made.id, "--json", SCHEDULER_STATE__FILE=file)
+        return {item["code"] for item in json.loads(done.stdout)["data"]}
+
+    elsewhere = str(place.root / "elsewhere.json")
+    first = place.start()
+    wait_for(lambda: (place.state().get("tick") or {}).get("last_good_at"))
+    running = said(elsewhere)
+    first.kill()
+    first.wait()
+    assert said(elsewhere) - running == {"no_daemon"}, running

@@ -12,7 +12,9 @@ from ...health.statefile import StateFile, Verdict, judge
 from ...lib.clock import utc_now
 from ...model import Pause, Run, Shop
 from ...store import SeenSchedule, Store
+from ...store.holder import is_gone
 from ..moments import say_clock, say_moment, zone_or_utc
+from ..status_database import judge_node
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class DaemonSeen:
-    """The daemon as its state file shows it, judged as `status` does."""
+    """The daemon as its state file, or its row in the database, shows it; judged as `status` does."""
 
     #: What is wrong with it; empty where a daemon works on this database.
     trouble: str
@@ -91,7 +93,7 @@ def gather(config: Config, store: Store, seen: SeenSchedule, runs: int = 5) -> F
         shop,
         session=store.sessions.find(seen.shop) is not None,
         mode=delivery_mode(config, store),
-        daemon=see_daemon(config, store.target.shown, now),
+        daemon=see_daemon(config, store, now),
         held=store.leases.held_elsewhere([seen.shop]),
         lost_until=store.leases.lost_elsewhere(now).get(seen.shop),
         runs=store.history.last_of(seen.id, runs),
@@ -102,7 +104,19 @@ def gather(config: Config, store: Store, seen: SeenSchedule, runs: int = 5) -> F
     )
 
 
-def see_daemon(config: Config, database: str, now: datetime) -> DaemonSeen:
+def see_daemon(config: Config, store: Store, now: datetime) -> DaemonSeen:
+    """Return the daemon of the configured state file, else one that works on *store* with another, here or elsewhere."""
+    own = _see_own(config, store.target.shown, now)
+    if own.well:
+        return own
+    clock, max_age = store.notebook.now(), config.state.max_age
+    # One that was killed leaves its row.
+    nodes = [node for node in store.notebook.nodes() if not is_gone(node.name)]
+    peers = [node for node in nodes if judge_node(node, clock, max_age).code < 2]
+    return DaemonSeen("", "", peers[0].snapshot) if peers else own
+
+
+def _see_own(config: Config, database: str, now: datetime) -> DaemonSeen:
     """Return the daemon of the configured state file, as far as it concerns *database*."""
     file = StateFile(config.state_file)
     start = "Start it: scheduler run. Or by hand: scheduler check-once"
