@@ -13,7 +13,7 @@ from ..lib.words import did_you_mean
 from ..lib.zones import find_zone
 from ..model import Period, Report
 from .instants import resolve
-from .rule_parts import read_weekday
+from .rule_parts import read_date, read_weekday
 
 DAY = timedelta(days=1)
 
@@ -48,7 +48,7 @@ def check_period(report: Report) -> None:
             f"{report.period!r} is no period.{near}", code="unknown_period", hint=f"There are: {', '.join(PERIODS)}."
         )
     if report.week_start:
-        read_weekday(report.week_start)
+        _check_week_start(report.week_start)
     if report.period == "custom":
         first, last = _custom_days(report)
         if last < first:
@@ -57,6 +57,14 @@ def check_period(report: Report) -> None:
                 code="unknown_period",
                 hint="Give --from and --to-day, the first and the last day.",
             )
+
+
+def _check_week_start(name: str) -> None:
+    try:
+        read_weekday(name)
+    except UsageError as error:
+        hint = "A week begins on monday, tuesday, wednesday, thursday, friday, saturday or sunday."
+        raise UsageError(error.message, code=error.code, hint=hint) from None
 
 
 def find_period(
@@ -126,14 +134,14 @@ def _custom_days(report: Report) -> tuple[date, date]:
     if not report.period_from and not report.period_to:
         hint = "Give --from and --to-day as days like 2026-11-01."
         raise UsageError("A custom period needs its first and its last day.", code="unknown_period", hint=hint)
+    named = f"The custom period from {report.period_from!r} to {report.period_to!r}"
     try:
-        return date.fromisoformat(report.period_from or ""), date.fromisoformat(report.period_to or "")
-    except ValueError:
-        raise UsageError(
-            f"The custom period from {report.period_from!r} to {report.period_to!r} cannot be read.",
-            code="unknown_period",
-            hint="Give --from and --to-day as days like 2026-11-01.",
-        ) from None
+        first, last = (date.fromisoformat(read_date(day or "")) for day in (report.period_from, report.period_to))
+    except UsageError as error:
+        hint = "Give --from and --to-day as days like 2026-11-01."
+        said = f"{named} cannot be read: {error.message}"
+        raise UsageError(said, code="unknown_period", hint=hint) from None
+    return first, last
 
 
 def midnight(day: date, zone: tzinfo) -> datetime:
