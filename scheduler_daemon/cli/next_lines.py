@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -87,7 +88,12 @@ def _moments(asked: Mapping[str, Any], count: int, now: datetime) -> dict[str, A
         {"key": item.key, "due_at": iso(item.due_at), "local": item.due_at.astimezone(zone).isoformat()}
         for item in islice(occurrences(rule, zone, after), most)
     ]
-    return {"rule": sentence(rule), "zone": name, "next": found}
+    return {"rule": _sentence(rule), "zone": name, "next": found}
+
+
+# Many schedules share few rules: each is read, and said, once.
+_read_words = lru_cache(10_000)(read_words)
+_sentence = lru_cache(10_000)(sentence)
 
 
 def _rule(asked: Mapping[str, Any]) -> Recurrence:
@@ -103,7 +109,7 @@ def _rule(asked: Mapping[str, Any]) -> Recurrence:
     if given[0] == "cron":
         return read_cron_text(str(value))
     if given[0] == "every":
-        return read_words(str(value))
+        return _read_words(str(value))
     return _from_columns(asked)
 
 

@@ -66,18 +66,32 @@ def _cron_clocks(text: str) -> tuple[time, ...]:
 
 def _cron_days(text: str, first: date) -> Iterator[date]:
     """Yield the days that fit the last three fields of cron *text*, from *first* on."""
-    read, day = read_cron(text), first
-    while day.year <= LAST_YEAR:
-        if day.month not in read.months:
-            day = _next_month(day)
-            continue
-        if read.match_day(day):
-            yield day
-        day += DAY
+    months, days = read_cron(text).months, " ".join(text.split()[2:])
+    year, month = first.year, first.month
+    while year <= LAST_YEAR:
+        if month in months:
+            for number in _cron_month(days, *calendar.monthrange(year, month)):
+                if number >= first.day or (year, month) != (first.year, first.month):
+                    yield date(year, month, number)
+        year, month = (year + 1, 1) if month == 12 else (year, month + 1)
 
 
-def _next_month(day: date) -> date:
-    return date(day.year + 1, 1, 1) if day.month == 12 else date(day.year, day.month + 1, 1)
+@lru_cache(10_000)
+def _cron_month(fields: str, first_weekday: int, length: int) -> tuple[int, ...]:
+    """Return the days that fit cron's last three *fields* in a month that begins so (0 is Monday) and is so long."""
+    read, (year, month) = read_cron(f"0 0 {fields}"), _like(first_weekday, length)
+    return tuple(number for number in range(1, length + 1) if read.match_day(date(year, month, number)))
+
+
+@lru_cache
+def _like(first_weekday: int, length: int) -> tuple[int, int]:
+    """Return a year and a month that begins on this day of the week and is so long."""
+    return next(
+        (year, month)
+        for year in range(ANCHOR.year, ANCHOR.year + CIRCLE)
+        for month in range(1, 13)
+        if calendar.monthrange(year, month) == (first_weekday, length)
+    )
 
 
 def allows(rule: Recurrence, day: date) -> bool:
