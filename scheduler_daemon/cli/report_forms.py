@@ -25,9 +25,8 @@ from ..store import Store
 from ..store.row_checks import MOST, check_zone
 from ..tick import Planner
 from ..when.comparison import COMPARISONS, read_comparison
-from ..when.period import PERIODS, find_period
-from ..when.rule_parts import read_weekday
-from ..when.rule_text import DAYS, sentence
+from ..when.period import PERIODS, find_period, read_week_start
+from ..when.rule_text import sentence
 from ..when.spoken import read_words
 from ..when.timetable import first_after, mark_of, zone_of
 from .asking import can_ask, find_report, opened, read_domain, readable, same_name
@@ -267,7 +266,7 @@ def _report(old: Report, given: dict[str, Any]) -> Report:
 
 
 def _week_start(text: str) -> str:
-    return DAYS[read_weekday(text)].lower() if text.strip() else ""
+    return read_week_start(text) if text.strip() else ""
 
 
 def _seconds(name: str, given: dict[str, Any], old: float) -> float:

@@ -14,6 +14,7 @@ from ..lib.zones import find_zone
 from ..model import Period, Report
 from .instants import resolve
 from .rule_parts import read_date, read_weekday
+from .rule_text import DAYS
 
 DAY = timedelta(days=1)
 
@@ -48,7 +49,7 @@ def check_period(report: Report) -> None:
             f"{report.period!r} is no period.{near}", code="unknown_period", hint=f"There are: {', '.join(PERIODS)}."
         )
     if report.week_start:
-        _check_week_start(report.week_start)
+        read_week_start(report.week_start)
     if report.period == "custom":
         first, last = _custom_days(report)
         if last < first:
@@ -59,9 +60,10 @@ def check_period(report: Report) -> None:
             )
 
 
-def _check_week_start(name: str) -> None:
+def read_week_start(name: str) -> str:
+    """Return a week's first day by its whole name, small letters; raise UsageError."""
     try:
-        read_weekday(name)
+        return DAYS[read_weekday(name)].lower()
     except UsageError as error:
         hint = "A week begins on monday, tuesday, wednesday, thursday, friday, saturday or sunday."
         raise UsageError(error.message, code=error.code, hint=hint) from None

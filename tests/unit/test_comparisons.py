@@ -123,9 +123,9 @@ def test_a_word_that_is_no_comparison_is_named_with_the_nearest(word: str, said:
 
 
 def test_nothing_lies_before_the_first_year() -> None:
-    report = Report("orders", "x", period="custom", period_from="0001-02-01", period_to="0001-02-02")
+    period = Period("custom", datetime(1, 2, 1, tzinfo=UTC), datetime(1, 2, 3, tzinfo=UTC), "UTC")
     with pytest.raises(UsageError, match="begins on 0001-02-01") as caught:
-        compared(replace(report, compare="year_before"), at("2026-11-23T08:00"), "UTC")
+        find_comparison(Report("orders", "x", compare="year_before"), period)
     assert caught.value.code == "unknown_comparison"
 
 

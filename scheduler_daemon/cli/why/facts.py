@@ -105,7 +105,7 @@ def gather(config: Config, store: Store, seen: SeenSchedule, runs: int = 5) -> F
 
 
 def see_daemon(config: Config, store: Store, now: datetime) -> DaemonSeen:
-    """Return the daemon of the configured state file, else one with another that works on *store*, here or elsewhere."""
+    """Return the daemon of the configured state file, else one with another that works on *store*."""
     own = _see_own(config, store.target.shown, now)
     if own.well:
         return own
