@@ -69,7 +69,7 @@ class LifeSigns:
             return  # written when the numbers are there
         self._written = monotonic()
         self.dirty = counts.fresh = False
-        before = self.observer.silent
+        before, self.observer.silent = self.observer.silent, None  # a file that can be read was written
         self._write({**self.observer.state(now, tick, holds, self.workers)})
         if self.observer.silent != before:  # who asks the database is to know it before the next check
             self.note_node(tick, tick.asked.delivery_mode, holds)
