@@ -163,7 +163,7 @@ class _Sitting:
         self.app.repeats = order.repeats
         self.watch = Watcher(self.base, self.nodes)
         self.pulse = Pulse(self.log)
-        self.walk = Walk(self.base, self.nodes[:-1], self.world, self.log)
+        self.walk = Walk(self.base, self.nodes[:-1], self.world, self.log, self.order.patience)
         self.sql = Sql(self.base)
         for sql in (self.sql, self.app.sql, self.watch.sql):
             stack.callback(sql.close)

@@ -18,7 +18,8 @@ from .watcher import FaultLog
 from .workbench import NAMES
 from .world import World
 
-#: Seconds within which a daemon at work comes to every step; a step that it never comes to is a failure.
+#: Seconds within which a daemon at work comes to every step, on top of them the patience of the sitting.
+#: A step that it never comes to is a failure.
 REACHED = 60.0
 #: Seconds after a kill after which nobody is waited for any more; the oracle judges the time that it took.
 PATIENCE = LEASE + 10.0
@@ -53,8 +54,9 @@ def freezes(points: Sequence[str] = NAMES) -> tuple[Step, ...]:
 class Walk:
     """Goes over steps with as many victims as there are daemons besides the peer."""
 
-    def __init__(self, base: Base, nodes: Sequence[Node], world: World, log: FaultLog) -> None:
+    def __init__(self, base: Base, nodes: Sequence[Node], world: World, log: FaultLog, patience: float) -> None:
         self.base, self.victims, self.world, self.log = base, nodes[1:], world, log
+        self.reached = REACHED + patience
         #: Steps to which no daemon came.
         self.missed: list[str] = []
         self.trouble: list[str] = []
@@ -91,7 +93,7 @@ class Walk:
 
     def _do(self, node: Node, step: Step, sql: Sql) -> None:
         node.arm(step.point, step.number, step.times, step.pause)
-        if not node.sprung(step.point, REACHED):
+        if not node.sprung(step.point, self.reached):
             with self._guard:
                 self.missed.append(str(step))
             return
