@@ -495,6 +495,7 @@ def test_every_code_of_a_run_has_a_hint() -> None:
         "database_outdated", "notices_unset", "notices_untold", "command_failed", "cursor_missing", "shop_paused",
         "work_unowned", "run_finished", "run_unfinished",
         "run_unowned", "outbox_stuck", "clock_skew", "threads_leaked", "paused",
+        "config_refused", "state_lost", "state_unwritable",
     }  # fmt: skip
     assert set(CODES) - set(HINTS) - of_commands == set()
 

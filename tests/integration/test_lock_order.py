@@ -18,7 +18,7 @@ from tests.conftest import open_test_store
 from tests.making import make_schedule, now
 
 FIRST, SECOND = "a-first.myshopify.com", "b-second.myshopify.com"
-#: A lock is waited for, and a transaction may stand still, longer than in daily life: a busy machine must not end either.
+#: Waits for a lock, and stands still in a transaction, longer than in daily life: a busy machine must not end either.
 PATIENT = {"postgres": "SET lock_timeout = '60s'", "mysql": "SET SESSION innodb_lock_wait_timeout = 60"}
 STILL = {
     "postgres": "SET idle_in_transaction_session_timeout = '60s'",
