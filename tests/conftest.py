@@ -1,6 +1,7 @@
 """Fixtures that every test may use: a clean environment, databases of each kind, invented shops."""
 
 import os
+import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,9 @@ from tests.servers import new_database, new_mariadb_database, starts
 from tests.sharing import Shared, ask
 
 peewee("postgres", "mysql")
+
+# A shell ignores it for what it starts with "&", and so would every program that a test starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REQUIRED = os.environ.get("SCHEDULER_TESTS_REQUIRE", "")
 #: The servers that somebody names, by the kind in capitals; read before `clean_environment` takes the variables away.
