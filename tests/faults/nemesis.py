@@ -149,6 +149,9 @@ class Nemesis:
         node = self._victim(self.mortal)
         with suppress(Exception):  # one that is still starting has no handler yet, and dies as any program would
             node.wait_ready(10)
+        if not node.alive():  # refused to start in a state folder that could not be written
+            self._supervise()
+            return
         begun = node.send(signal.SIGTERM)
         assert node.process is not None
         code: int | None = None
