@@ -8,30 +8,25 @@ for which only a second stop does not wait.
 
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from .app import App
-from .awaited import Awaited
+from .barrier import Barrier
 from .errors import SchedulerError, in_full
 from .health.counts import Asked, Counts
 from .health.lifesigns import LifeSigns
 from .health.snapshot import Observer, Tick
 from .health.statefile import StateFile
-from .lib.clock import iso, monotonic, utc_now
-from .logs import say, unforeseen
+from .lib.clock import monotonic, utc_now
+from .logs import say
+from .look import Look
 from .loop_clock import CheckTimes, Ticker
-from .model import Pause
-from .pace import Pace
-from .slots import fill_slots
 from .stop import drain, leave, leave_at_once
 from .systemd import notify
 from .threads import MOST_LEAKED
 from .wakeup import Wakeup
 
-#: The code of a database that may be read only.
-READONLY = "database_readonly"
 #: Seconds between two tries while the database does not answer.
 PATIENCE = 2.0
 #: A wall clock that drifts from the monotonic one by more than this, in seconds, jumped.
@@ -50,14 +45,12 @@ class Daemon:
     #: Reads the configuration again and takes it; raises ConfigError where it cannot be taken.
     reload: Callable[[], None]
     tick: Tick = field(default_factory=Tick)
-    _signs: Any = None
-    _ticker: Any = None
+    _signs: LifeSigns = field(init=False)
+    _look: Look = field(init=False)
+    _barrier: Barrier = field(init=False)
+    _ticker: Ticker = field(init=False)
     _stopping: bool = False
     _exit: int = 0
-    #: The pause of everything, as the loop last saw it.
-    _pause: Pause | None = None
-    #: When the last good check ended, monotonic.
-    _last_good: float = 0.0
     #: `ShopThreads.taken` when the state was last shown.
     _shown: int = 0
     #: The wall clock minus the monotonic one.
@@ -69,17 +62,18 @@ class Daemon:
         config, started = self.app.config, utc_now()
         observer = Observer("daemon", started, Counts(config, self.app.store))
         self._signs = LifeSigns(self.app.store, self.state, observer, config.daemon.workers)
+        self._look = Look(self.app, self.tick, self._signs)
         self.wakeup.catch_signals(leave_at_once)
         times = CheckTimes(config.daemon.check_every, config.daemon.timezone)
         self._ticker = Ticker(times, self._check)
         self._ticker.arm(started + config.daemon.start_delay)
-        self._last_good = monotonic()
+        self._barrier = Barrier(self.app, self.tick, self._signs, monotonic())
         self._offset = utc_now().timestamp() - monotonic()
         self.app.heartbeat.thread.start()
         self.app.notifier.thread.start()
         self.tick.waits_for = "the first check"
-        self._guarded(self._signs.replace_predecessors)
-        self._guarded(lambda: self._signs.note_node(self.tick, self.app.mode))
+        self._barrier.guarded(self._signs.replace_predecessors)
+        self._barrier.guarded(lambda: self._signs.note_node(self.tick, self.app.mode))
         self._show(force=True)
         say("daemon_started", every=times.sentence(), database=self.app.store.target.shown, delivery=self.app.mode)
         notify("READY=1", f"STATUS=delivery {self.app.mode}, checks {times.sentence()}")
@@ -95,82 +89,47 @@ class Daemon:
         self._guard()
         self._give_up_hung()
         soon = utc_now() + timedelta(seconds=PATIENCE)
-        upcoming = self._guarded(self._peek)
+        upcoming = self._barrier.guarded(self._look_around)
         if upcoming is None:  # told; what it waited for before is not so any more
-            self._note("another try, after an error", soon)
+            self._look.note("another try, after an error", soon)
         self._show()
         now = utc_now()
         wait = min(((upcoming or soon) - now).total_seconds(), (self._ticker.next_at() - now).total_seconds())
         # Both moments may have been computed before the clock was set back by hours: no sleep outlasts a peek.
         self._sleep(min(wait, self.app.config.daemon.peek.total_seconds()))
 
-    def _guarded(self, do: Callable[[], Any]) -> Any:
-        """Return what *do* returns; whatever it raises is told, and the loop goes on. None then."""
-        try:
-            return do()
-        except SchedulerError as error:
-            self._unwell(error)
-        except Exception as error:  # a defect must not end the loop
-            self._unwell(unforeseen("loop_failed", error))
-        return None
+    def _look_around(self) -> datetime:
+        again = self._look.look()
+        self._barrier.see_recovery()
+        return again
 
     def _check(self) -> None:
         """One check, with its own fault barrier."""
         started = monotonic()
         say("check_started")
         self.tick.number += 1
-        if self._guarded(self._check_now):
+        if self._barrier.guarded(self._check_now):
             self.tick.took_ms = int((monotonic() - started) * 1000)
-            self._well()
+            self._barrier.well()
 
     def _check_now(self) -> bool:
         now = utc_now()
         self.app.take_mode()
-        self._take_pace()
+        self._look.take_pace()
         found = self.app.check(now)
         for shop in sorted(found.shops & self.app.threads.busy()):
             say("shop_busy", shop=shop)
-        self._look_for_pause()
-        self._start_shops()
-        self._note_good()
+        self._look.find_pause()
+        self._look.start_shops()
+        self._barrier.note_good()
         self.app.retention.start(now)
         return True
-
-    def _note_good(self) -> None:
-        """Write down that all is well: where that can be written, it is, and others on the database are to know it."""
-        good = replace(self.tick, last_good_at=utc_now(), last_error=None)
-        self._signs.note_node(good, self.app.mode, self.app.threads.holds())
-
-    def _well(self) -> None:
-        if self.tick.last_error is not None:
-            say("database_back")
-        self.tick.last_error = None
-        self.tick.last_good_at = utc_now()
-        self._last_good = monotonic()
-        self._signs.changed()
-
-    def _require_write(self, last_error: dict[str, Any]) -> None:
-        """Raise StoreError unless the database takes writes again, seen by one: it may be readable all along."""
-        if last_error["code"] == READONLY:
-            self.app.store.require_rights(self.app.mode)
-        self._note_good()
-
-    def _unwell(self, error: SchedulerError) -> None:
-        last = self.tick.last_error
-        # The same trouble is told once, although checks and looks meet it at different tables.
-        told = last is not None and (last["message"] == error.message or last["code"] == error.code == READONLY)
-        if not told:
-            say("check_failed", "error", error=error.message, code=error.code)
-        at = iso(utc_now())
-        self.tick.last_error = {"code": error.code, "message": error.message, "hint": error.hint, "at": at}
-        self._signs.changed()
-        self.app.store.close()
 
     def _guard(self) -> None:
         """Check now when the last good check is older than 1.5 intervals, whatever the wall clock says."""
         interval = self._ticker.times.interval(utc_now()).total_seconds()
-        if self.tick.number and monotonic() - self._last_good > 1.5 * interval:
-            self._last_good = monotonic()
+        if self.tick.number and monotonic() - self._barrier.last_good > 1.5 * interval:
+            self._barrier.last_good = monotonic()
             self._check()
 
     def _give_up_hung(self) -> None:
@@ -184,76 +143,6 @@ class Daemon:
         if threads.leaked > MOST_LEAKED and not self._stopping:
             say("daemon_worn", "error", leaked=threads.leaked)
             self._stopping, self._exit = True, 1
-
-    def _peek(self) -> datetime:
-        """Queue and start what has come due; return when to look again. Raise StoreError."""
-        now = utc_now()
-        soon = now + self.app.config.daemon.peek
-        if self.tick.number == 0:
-            return soon
-        self.app.store.engine.require_file()
-        self._look_for_pause()
-        checks_only = self.app.config.daemon.wake == "check" or self.app.mode == "hold"
-        due = None if checks_only else self._wake_due(now)
-        ready = self.app.mode != "hold" and self._pause is None
-        work = self.app.store.leases.next_work_at() if ready else None
-        if work is not None and work <= utc_now():
-            self._start_shops()
-            work = None
-        else:
-            self.app.performer.others_wait = False
-        pace, pause = self.app.planner.pace, None if self.app.mode == "hold" else self._pause
-        late = pace is not None and due is not None and due == pace.turn
-        awaited = Awaited(checks_only, pause, self.app.performer.others_wait, due, late, work)
-        self._note(*awaited.said())
-        if self.tick.last_error is not None:
-            self._require_write(self.tick.last_error)
-            self._well()
-        return min(moment for moment in (due, work, soon) if moment is not None)
-
-    def _note(self, waits_for: str, until: datetime | None) -> None:
-        """Show what the loop waits for; soon, where it is another thing than before."""
-        self._signs.dirty |= waits_for != self.tick.waits_for
-        self.tick.waits_for, self.tick.waits_until = waits_for, until
-
-    def _wake_due(self, now: datetime) -> datetime | None:
-        """Queue what is due; return the next moment of a schedule."""
-        planner = self.app.planner
-        due = planner.next_look_at(now)
-        if due is not None and due <= now:
-            # A report is due at this very moment: it starts before anything else is asked.
-            for look in (planner.queue_on_time, planner.queue_late):
-                if look(now).queued:
-                    self._signs.changed()
-                    self._start_shops()
-            due = None
-        if planner.replanner.set_cursors(now) or due is None:
-            due = planner.next_look_at(now)
-        return due
-
-    def _take_pace(self) -> None:
-        """Take in what is late a share a look; where reports start at checks only, each check takes all."""
-        daemon, planner = self.app.config.daemon, self.app.planner
-        if daemon.wake == "check":
-            planner.pace = None
-        elif planner.pace is None or planner.pace.rest != daemon.peek:
-            planner.pace = Pace(daemon.peek)
-
-    def _start_shops(self) -> None:
-        if self.app.mode == "hold" or self._pause is not None:
-            return  # what waits for a retry is not sent either
-        started, self.app.performer.others_wait = fill_slots(self.app.store, self.app.threads)
-        if started:
-            self._signs.changed()
-
-    def _look_for_pause(self) -> None:
-        """Look whether everything is paused, once a turn; what is at work finishes, and nothing more is begun."""
-        if self.app.mode == "hold":
-            return
-        before, self._pause = self._pause, self.app.store.pauses.current(utc_now())
-        if before != self._pause:
-            self._signs.changed()
-        self.app.performer.paused = self._pause is not None
 
     def _watch_clock(self) -> None:
         offset = utc_now().timestamp() - monotonic()
@@ -269,8 +158,10 @@ class Daemon:
         self._shown = threads.taken
         self.tick.next_at, self.tick.leaked = self._ticker.next_at(), threads.leaked
         self.tick.beat_error = self.app.heartbeat.trouble
-        self.tick.asked = Asked(self.app.mode, tuple(self.app.planner.planning.aside), threads.free() > 0, self._pause)
-        self._guarded(lambda: self._signs.show(self.tick, self.app.threads.holds(), force=force))
+        self.tick.asked = Asked(
+            self.app.mode, tuple(self.app.planner.planning.aside), threads.free() > 0, self._look.pause
+        )
+        self._barrier.guarded(lambda: self._signs.show(self.tick, self.app.threads.holds(), force=force))
 
     # Signals --------------------------------------------------------------------------------------------------------
 

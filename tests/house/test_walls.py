@@ -28,7 +28,7 @@ FLOORS = (
         *("compare", "prepare", "deliver", "loop_clock", "judging", "turn"),
     ),
     ("retention", "perform"),
-    ("app", "wakeup", "stop", "daemon"),
+    ("app", "look", "barrier", "wakeup", "stop", "daemon"),
     ("cli", "__main__"),
 )
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names}
