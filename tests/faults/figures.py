@@ -6,6 +6,7 @@ from typing import Any
 
 from .evidence import HARD, Evidence
 from .fleet import LEASE
+from .post import SLOW
 
 #: Looks, two seconds apart, before memory and descriptors are judged: each thread opens its own connection first.
 WARM = 60
@@ -34,7 +35,9 @@ class Figures:
         lost = (row for row in self.seen.deliveries if str(row["error"]).startswith("The process was lost"))
         unknown = [row for row in lost if row["state"] == "unknown"]
         found = {way: {"in_flight": 0, "unknown": 0, "unanswered": 0} for way in (RANDOM, RANDOM_WELL, STEPS)}
-        ill = [(row["begun"], row["until"]) for row in self.seen.log.rows if row["kind"].startswith("smtp_")]
+        # A mail that came while it was slow waits beyond that.
+        longest = int(SLOW[1] * 1000)
+        ill = [(row["begun"], row["until"] + longest) for row in self.seen.log.rows if row["kind"].startswith("smtp_")]
         kills = sorted(self.seen.log.of("kill"), key=lambda row: -row["begun"])
         windows: list[str] = []
         for kill in kills:

@@ -31,6 +31,8 @@ MOODS = {
     "slow": "lets the sender wait for the answer to DATA",
     "tarpit": "answers a byte at a time, for longer than anybody waits",
 }
+#: Seconds that a slow mail server lets a sender wait, at least and at most.
+SLOW = (0.5, 2.0)
 #: Their numbers in the memory that both processes see; 0 is a good day.
 _NUMBERS = ("", *MOODS)
 
@@ -197,7 +199,7 @@ class _Talk(socketserver.StreamRequestHandler):
         if mood == "drop_after":
             return False
         if mood == "slow":
-            time.sleep(random.uniform(0.5, 2.0))
+            time.sleep(random.uniform(*SLOW))
         self._say("250 taken")
         office.answered(number)
         return True
