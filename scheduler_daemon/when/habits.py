@@ -59,6 +59,8 @@ HABITS: tuple[tuple[str, Meant], ...] = (
     (r"(?<=\d:\d\d):00\b", ""),
     (r"\b(\d{1,2})h(\d{2})\b", r"\1:\2"),
     (r"\bat ([01]?\d|2[0-3])\.([0-5]\d)$", r"at \1:\2"),
+    (r"\b(1[0-2]|[1-9])([0-5]\d) ?([ap])m\b", r"\1:\2 \3m"),
+    (rf"\b(at|daily|(?:{DAY_NAME}|day|weekday|workday)s?) ([01]\d|2[0-3])([0-5]\d)$", r"\1 \2:\3"),
     (r"\b(\d{1,2}) o'?clock\b", r"\1:00"),
     (r"^rate ?\((.+)\)$", r"every \1"),
     (r"^((?:every |each )?\d+) ?(?:m|mins?)\b", r"\1 minutes"),

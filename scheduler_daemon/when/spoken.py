@@ -294,13 +294,15 @@ def _numbers(words: str) -> tuple[int, ...]:
 
 
 def _day_of_year(words: str) -> tuple[str, tuple[int, ...], tuple[int, ...]] | None:
-    """Return (on, days, months) for "24 december", "dec 24th", "the last day of february"."""
+    """Return (on, days, months) for "24 december", "dec 24th", "the last day of february and august"."""
     found = re.fullmatch(rf"(?:the )?({ONE_DAY}(?:(?: and)?(?: the)? {ONE_DAY})*) (?:of )?({MONTH_NAME}){CLAMP}", words)
     if found:
         return "", _numbers(found[1]), (MONTH[found[2]],)
     found = re.fullmatch(rf"({MONTH_NAME}) (?:the )?{NUMBER}", words)
     if found:
         return "", _numbers(found[2]), (MONTH[found[1]],)
-    found = re.fullmatch(rf"(?:the )?(.+) (?:of|in) ({MONTH_NAME})", words)
+    found = re.fullmatch(rf"(?:the )?(.+) (?:of|in) ((?:{MONTH_NAME})(?:(?: and)? (?:{MONTH_NAME}))*)", words)
     day = _month_day(found[1]) if found else None
-    return None if found is None or day is None else (*day, (MONTH[found[2]],))
+    if found is None or day is None:
+        return None
+    return (*day, tuple(sorted({MONTH[name] for name in re.findall(MONTH_NAME, found[2])})))
