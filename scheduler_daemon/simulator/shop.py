@@ -29,9 +29,17 @@ RATE_DOCS = "https://shopify.dev/api/usage/rate-limits"
 VERSIONS = ("2026-01", "2026-04", "2026-07", "2026-10", "unstable")
 
 
-@cache
+_reading = threading.Lock()
+
+
 def schema() -> GraphQLSchema:
-    """Return the cut of Shopify's real Admin schema, read once."""
+    """Return the cut of Shopify's real Admin schema, read once: requests that come together wait for one reader."""
+    with _reading:
+        return _read_schema()
+
+
+@cache
+def _read_schema() -> GraphQLSchema:
     text = files("scheduler_daemon.simulator").joinpath("schema.graphql").read_text(encoding="utf-8")
     return build_schema(text, assume_valid=True)
 
