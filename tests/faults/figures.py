@@ -8,7 +8,7 @@ from .evidence import HARD, Evidence
 from .fleet import LEASE
 from .post import SLOW
 
-#: Looks, two seconds apart, before memory and descriptors are judged: each thread opens its own connection first.
+#: Looks, two seconds apart, until every thread has opened its own connections; judged is what lasts twice as long.
 WARM = 60
 #: When a daemon was killed: at any moment, at any while the mail server was well, at a step that was chosen.
 RANDOM, RANDOM_WELL, STEPS = "at random moments", "at random moments, mail server well", "at steps"
@@ -106,7 +106,7 @@ class Figures:
             first = statistics.median(row[index] for row in rows[part : 2 * part])
             last = statistics.median(row[index] for row in rows[-part:])
             self.seen.verdict.figures[name] = [int(first), int(last), max(row[index] for row in rows)]
-        if len(rows) < WARM:
+        if len(rows) < 2 * WARM:
             return
         memory = self.seen.verdict.figures["memory_kib"]
         self.seen.verdict.check("memory_stays", [f"{memory}"] if memory[1] > 1.2 * memory[0] + 8_000 else [])
