@@ -146,7 +146,7 @@ def show(lines: list[Line], tell: Callable[[str], None]) -> None:
         if number == 0 or lines[number - 1].database != line.database:
             tell(f"\n{line.database}")
         mark = {None: "", True: "well", False: "NOT REACHED"}[line.well]
-        value = " / ".join(map(_number, line.value)) if isinstance(line.value, list) else _number(line.value)
+        value = " / ".join(map(said, line.value)) if isinstance(line.value, list) else said(line.value)
         tell(f"  {line.figure:<{width}}  {value:>20}  {line.limit:<12}{mark}".rstrip())
 
 
@@ -166,7 +166,8 @@ def _code() -> str:
         return ""
 
 
-def _number(value: float) -> str:
+def said(value: float) -> str:
+    """Return a figure as people write it."""
     return f"{value:,.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else f"{value:,}"
 
 

@@ -24,6 +24,7 @@ from scheduler_daemon.model import (
 )
 from scheduler_daemon.when.period import midnight
 from scheduler_daemon.when.timetable import occurrences
+from tests.faults.record import table
 
 ROOT = Path(__file__).parents[2]
 NOUNS = [ROOT / "scheduler_daemon" / "model" / name for name in ("run.py", "notice.py")]
@@ -95,7 +96,13 @@ def _night(name: str, change: datetime, how: str, clock: str) -> str:
 
 def blocks() -> dict[str, str]:
     """Return each made part by its name."""
-    return {"config": markdown_table(), "codes": codes_table(), "statuses": statuses_table(), "clocks": clocks_table()}
+    return {
+        "config": markdown_table(),
+        "codes": codes_table(),
+        "statuses": statuses_table(),
+        "clocks": clocks_table(),
+        "faults": table(),
+    }
 
 
 def between(text: str, mark: str) -> str:
