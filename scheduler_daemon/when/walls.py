@@ -6,7 +6,7 @@ A day that is excluded asks for nothing: the first working day of a month is not
 
 import calendar
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 
@@ -66,14 +66,10 @@ def _cron_clocks(text: str) -> tuple[time, ...]:
 
 def _cron_days(text: str, first: date) -> Iterator[date]:
     """Yield the days that fit the last three fields of cron *text*, from *first* on."""
-    months, days = read_cron(text).months, " ".join(text.split()[2:])
-    year, month = first.year, first.month
-    while year <= LAST_YEAR:
-        if month in months:
-            for number in _cron_month(days, *calendar.monthrange(year, month)):
-                if number >= first.day or (year, month) != (first.year, first.month):
-                    yield date(year, month, number)
-        year, month = (year + 1, 1) if month == 12 else (year, month + 1)
+    fields = " ".join(text.split()[2:])
+    for year, month in _months(first, read_cron(text).months):
+        days = (date(year, month, number) for number in _cron_month(fields, *calendar.monthrange(year, month)))
+        yield from (day for day in days if day >= first)
 
 
 @lru_cache(10_000)
@@ -132,10 +128,16 @@ def _days(rule: Recurrence, first: date) -> Iterator[date]:
 
 
 def _month_days(rule: Recurrence, first: date) -> Iterator[date]:
+    for year, month in _months(first, rule.months):
+        yield from (day for day in month_days(rule, year, month) if day >= first)
+
+
+def _months(first: date, wanted: Collection[int]) -> Iterator[tuple[int, int]]:
+    """Yield (year, month) from the month of *first* on; only the *wanted* months of a year, all where it is empty."""
     year, month = first.year, first.month
     while year <= LAST_YEAR:
-        if not rule.months or month in rule.months:
-            yield from (day for day in month_days(rule, year, month) if day >= first)
+        if not wanted or month in wanted:
+            yield year, month
         year, month = (year + 1, 1) if month == 12 else (year, month + 1)
 
 
