@@ -26,7 +26,7 @@ from .rule_parts import (
     read_on,
 )
 from .rule_text import QUARTER_ENDS, QUARTERS, is_at_end
-from .spoken_cron import MONTH_NAME, read_many
+from .spoken_cron import IN_MONTHS, MONTH_NAME, read_many, read_months
 from .spoken_days import read_days
 from .unclear import refuse_unclear
 
@@ -257,8 +257,7 @@ def _monthly(what: str, every: int) -> Monthly | None:
         names = re.fullmatch(rf"((?:(?:{MONTH_NAME}|and) ?)+?)(?: on)? (.+)", what)
         day = _month_day(names[2]) if names else None
         if names and day is not None:
-            months = tuple(sorted({MONTH[word] for word in names[1].split() if word != "and"}))
-            return (*day, months, 1)
+            return (*day, read_months(names[1]), 1)
         alone = _month_day(what, named=True)  # "first monday 9:00", "last working day 17:00"
         return None if alone is None else (*alone, (), every)
     unit = found[1] if found.lastindex != 3 else found[3]
@@ -301,8 +300,6 @@ def _day_of_year(words: str) -> tuple[str, tuple[int, ...], tuple[int, ...]] | N
     found = re.fullmatch(rf"({MONTH_NAME}) (?:the )?{NUMBER}", words)
     if found:
         return "", _numbers(found[2]), (MONTH[found[1]],)
-    found = re.fullmatch(rf"(?:the )?(.+) (?:of|in) ((?:{MONTH_NAME})(?:(?: and)? (?:{MONTH_NAME}))*)", words)
+    found = IN_MONTHS.fullmatch(words)
     day = _month_day(found[1]) if found else None
-    if found is None or day is None:
-        return None
-    return (*day, tuple(sorted({MONTH[name] for name in re.findall(MONTH_NAME, found[2])})))
+    return None if found is None or day is None else (*day, read_months(found[2]))

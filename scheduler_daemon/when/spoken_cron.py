@@ -31,8 +31,13 @@ def read_many(text: str, what: str, times: Sequence[str]) -> Recurrence | None:
         days = read_days(text, re.sub(r"^daily$", "day", found[1]))
     except UsageError:
         return None  # "last day of february", "15 of june"
-    months = ",".join(str(number) for number in sorted({MONTH[word] for word in found[2].split() if word != "and"}))
+    months = ",".join(map(str, read_months(found[2])))
     return _rule(text, times, f"* {months} {'*' if len(days) == 7 else ','.join(map(str, days))}")
+
+
+def read_months(words: str) -> tuple[int, ...]:
+    """Return the numbers of "january and july", sorted."""
+    return tuple(sorted({MONTH[word] for word in words.split() if word != "and"}))
 
 
 def _rule(text: str, times: Sequence[str], days: str) -> Recurrence:
