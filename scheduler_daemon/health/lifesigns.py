@@ -5,7 +5,7 @@ import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from .. import __version__
 from ..errors import AlreadyRunning, SchedulerError, StoreError
@@ -69,22 +69,23 @@ class LifeSigns:
             return  # written when the numbers are there
         self._written = monotonic()
         self.dirty = counts.fresh = False
-        before, self.observer.silent = self.observer.silent, None  # a file that can be read was written
-        self._write({**self.observer.state(now, tick, holds, self.workers)})
+        before = self.observer.silent
+        self._write(now, tick, holds)
         if self.observer.silent != before:  # who asks the database is to know it before the next check
             self.note_node(tick, tick.asked.delivery_mode, holds)
 
     def farewell(self, tick: Tick) -> None:
         """Say that nobody runs here any more."""
-        state = self.observer.state(utc_now(), tick, [], self.workers)
-        self._write({**state, "isRunning": False})
+        self._write(utc_now(), tick, [], isRunning=False)
         try:
             self.store.notebook.forget_node()
         except StoreError as error:
             say("check_failed", "warning", error=error.message)
 
-    def _write(self, state: dict[str, object]) -> None:
+    def _write(self, now: datetime, tick: Tick, holds: Sequence[Hold], **instead: object) -> None:
         file = str(self.state.path)
+        self.observer.silent = None  # a file that can be read was written
+        state = {**self.observer.state(now, tick, holds, self.workers), **instead}
         try:
             if self.state.keep_lock():
                 say("state_retaken", "warning", file=file)
@@ -97,7 +98,7 @@ class LifeSigns:
             why = f"{say_limit()}; {RAISE_LIMIT[0].lower()}{RAISE_LIMIT[1:]}" if is_limit(error) else reason(error)
             self._told("state_unwritable", "warning", why, file)
         else:
-            self._trouble, self.observer.silent = "", None
+            self._trouble = ""
 
     def _told(self, event: str, level: str, trouble: str, file: str) -> None:
         if trouble != self._trouble:
