@@ -36,8 +36,7 @@ ROWS = "SELECT COUNT(*) FROM {s}scheduler_run"
 GIVEN_UP = """
 SELECT d."key" FROM {s}scheduler_delivery d JOIN {s}scheduler_run r ON r.id = d.run_id
 WHERE r.lost_leases >= 3"""
-UNKNOWN = """
-SELECT run_id FROM {s}scheduler_delivery WHERE state = 'unknown'"""
+UNKNOWN = "SELECT run_id FROM {s}scheduler_delivery WHERE state = 'unknown'"
 
 
 @dataclass(slots=True)
@@ -299,8 +298,7 @@ class _Sitting:
         rows = [row for row in self.sql.ask(sql) if row[0] not in old]
         good = ("succeeded", "partial")
         wrong = [str(row[1:]) for row in rows if row[2] not in good or row[3] != 1]
-        unknown = {row[0] for row in self.sql.ask(UNKNOWN)}
-        self.unknown_in_calm = len(unknown - old)
+        self.unknown_in_calm = sum(row[0] not in old for row in self.sql.ask(UNKNOWN))
         wrong += [f"{self.unknown_in_calm} deliveries unknown"] if self.unknown_in_calm else []
         clean.send(signal.SIGTERM)
         if clean.process is not None:
