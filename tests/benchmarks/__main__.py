@@ -9,9 +9,10 @@ import json
 import sys
 import traceback
 from importlib import import_module
+from typing import Any
 
 from scheduler_daemon.store.drivers import peewee
-from tests.benchmarks.measured import Row
+from tests.benchmarks.measured import Row, machine
 
 #: Each benchmark and what it measures.
 NAMES = {
@@ -37,7 +38,11 @@ def main() -> int:
     if unknown:
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
     peewee("postgres")
-    failed, data = 0, {}
+    failed, here = 0, machine()
+    data: dict[str, Any] = {"machine": here}
+    if not args.json:
+        yardstick = f"two million squares in {here['two_million_squares_s']} s"
+        print(f"Python {here['python']} on {here['cores']} cores; {yardstick}")
     for name in args.names or NAMES:
         if not args.json:
             print(f"{name}: {NAMES[name]}", flush=True)

@@ -1,6 +1,8 @@
 """What a benchmark found: a value beside the limit or the peer of the same run, and how it is printed."""
 
 import gc
+import os
+import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -44,6 +46,13 @@ class Row:
             word = "at least" if self.least else "at most"
             verdict = f"{word} {self.limit:,.4g} {self.unit}, reached: {'yes' if self.reached else 'no'}"
         return f"  {self.what:58} {value:>16}  {verdict:40} {self.beside}".rstrip()
+
+
+def machine() -> dict[str, Any]:
+    """Return what figures of two runs are compared by: the same machine is slower by times on some days."""
+    numbers = range(2_000_000)
+    (seconds,) = median_seconds(5, lambda: sum(number * number for number in numbers))
+    return {"cores": os.cpu_count(), "python": platform.python_version(), "two_million_squares_s": round(seconds, 3)}
 
 
 def median_seconds(repeats: int, *tries: Callable[[], object]) -> list[float]:

@@ -62,7 +62,7 @@ def test_a_full_disk_is_named_while_only_the_heartbeat_meets_it(place: Place, di
     wait_for(lambda: place.state().get("jobCount"))
     disk.fill()
     wait_for(lambda: "disk_full" in problems(place))
-    assert place.state()["last_error"] is None
+    assert place.state()["last_error"] is None, place.log()
     assert place.run("status").returncode == 1
     disk.empty()
     wait_for(lambda: "disk_full" not in problems(place))
