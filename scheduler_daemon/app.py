@@ -21,6 +21,7 @@ from .prepare import Preparer
 from .priority import Rules, read_ranks
 from .retention import Retention
 from .retry import RetryPolicy
+from .retrying import Retries
 from .sources import TYPES
 from .spool import Spool
 from .store import Store, Target, read_url
@@ -70,7 +71,7 @@ class App:
     def take_config(self, fresh: Config) -> None:
         """Take a configuration that was read again, apart from what only a start can take; tell what changed."""
         changed, fixed = self.config.take(fresh)
-        self.performer.policy = self.performer.deliverer.policy = retry_policy(self.config)
+        self.performer.retries.policy = retry_policy(self.config)
         self.planner.planning.rules = priority_rules(self.config)
         tell_of(self.store, self.config)
         say("config_reloaded", changed=list(changed))
@@ -132,13 +133,13 @@ def build(config: Config, store: Store, wake: Callable[[], None], *, remember: b
 
     With *remember* the performer keeps the ids of the runs that ended, for a command that waits for them.
     """
-    policy = retry_policy(config)
+    retries = Retries(config, store, retry_policy(config))
     mode = delivery_mode(config, store)
     access = ShopAccess(config, store)
     preparer = Preparer(config, access, Spool(config.spool_dir))
     tell_of(store, config)
     notifier = Notifier(config, store, mode)
-    performer = Performer(config, store, preparer, Deliverer(config, store, preparer.spool, policy, mode), policy)
+    performer = Performer(config, store, preparer, Deliverer(config, store, preparer.spool, retries, mode), retries)
 
     def tell_of_trouble() -> None:
         notifier.thread.wake()

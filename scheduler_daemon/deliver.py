@@ -1,6 +1,5 @@
 """From a finished file to its recipients, one row each; what may have gone out is never sent again in silence."""
 
-import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from . import redirect
 from .channels import IDEMPOTENT, Channel, Parcel, open_channel
 from .condition import is_note
 from .config import Config
-from .errors import DeliveryError, LeaseLost, RunError, SchedulerError, StoreError
+from .errors import DeliveryError, LeaseLost, RunError, StoreError
 from .lib.clock import to_ms, utc_now
 from .lib.descriptors import RAISE_LIMIT, is_limit, say_limit
 from .lib.disk import reason
@@ -19,7 +18,7 @@ from .lib.files import safe_name
 from .lib.ids import new_ulid
 from .logs import say, say_defect
 from .model import Delivery, DeliveryState, Outcome, Receipt, Recipient, ReportFile, Run
-from .retry import RetryPolicy, next_attempt_at
+from .retrying import Retries, sentence
 from .spool import Spool
 from .store import Store
 from .threads import Hold
@@ -37,7 +36,7 @@ class Deliverer:
     config: Config
     store: Store
     spool: Spool
-    policy: RetryPolicy
+    retries: Retries
     mode: str
 
     def recipients(self, run: Run) -> tuple[Recipient, ...]:
@@ -132,11 +131,11 @@ class Deliverer:
         try:
             receipt = self._channel(row.recipient.channel, channels).deliver(parcel, aim, row.key, commit)
         except DeliveryError as error:
-            self._failed(row, error, hold)
+            self._failed(run, row, error, hold)
         except (LeaseLost, StoreError):
             raise  # of the commit: nothing has gone out
         except Exception as error:  # a defect: nobody knows whether it went out, and the others still get theirs
-            self._failed(row, unforeseen(run, error, going), hold)
+            self._failed(run, row, unforeseen(run, error, going), hold)
         else:
             if parcel.instead_of is not None:
                 receipt = redirect.marked(receipt, aim.address, parcel.instead_of)
@@ -194,21 +193,16 @@ class Deliverer:
     def _delivered(self, row: Delivery, receipt: Receipt, hold: Hold) -> None:
         hold.keep_trying(lambda: self.store.deliveries.end(hold.lease, row, DeliveryState.DELIVERED, receipt=receipt))
 
-    def _failed(self, row: Delivery, error: DeliveryError, hold: Hold) -> None:
-        told = (error.code, sentence(error))
+    def _failed(self, run: Run, row: Delivery, error: DeliveryError, hold: Hold) -> None:
         if error.ambiguous and self.config.delivery.on_unknown == "hold":
+            told = (error.code, sentence(error))
             hold.keep_trying(lambda: self.store.deliveries.end(hold.lease, row, DeliveryState.UNKNOWN, error=told))
             return
-        again = next_attempt_at(
-            self.policy,
-            failed=row.attempts + 1,
-            now=utc_now(),
-            chance=random.random(),
-            retryable=error.retryable or error.ambiguous,
-            retry_after=error.retry_after,
-        )
+        again, said = self.retries.deliver_again(run, row, error)
         state = DeliveryState.FAILED if again is None else DeliveryState.PENDING
-        hold.keep_trying(lambda: self.store.deliveries.end(hold.lease, row, state, error=told, not_before=again))
+        hold.keep_trying(
+            lambda: self.store.deliveries.end(hold.lease, row, state, error=(error.code, said), not_before=again)
+        )
 
 
 @contextmanager
@@ -229,11 +223,6 @@ def unforeseen(run: Run, error: Exception, going: bool) -> DeliveryError:
         return DeliveryError(message, code=code, hint=hint, retryable=True, ambiguous=going)
     say_defect("shop_failed", error, shop=run.shop, run=run.id)
     return DeliveryError(DEFECT, code="internal", ambiguous=going)
-
-
-def sentence(error: SchedulerError) -> str:
-    """Return what stands in the ledger: what happened and what to do."""
-    return f"{error.message} {error.hint}".strip()
 
 
 def new_delivery(run: Run, recipient: Recipient, at: int, copy: int = 0) -> Delivery:

@@ -81,6 +81,7 @@ CODES: dict[str, str] = {
     "delivery_held": "Delivery is on hold until `scheduler go-live`.",
     "paused": "Everything is paused until a moment, or until `scheduler resume`.",
     "reports_failed": "Reports failed in the last 24 hours.",
+    "reports_late": "Reports have been waiting for another try for over an hour.",
     "overdue": "A report is due and was not queued in time.",
     "state_lost": "The state file went to another daemon; this one goes on without.",
     "state_unwritable": "The state file cannot be written.",

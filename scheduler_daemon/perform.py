@@ -1,6 +1,5 @@
 """One claimed shop at work: adopt, then run after run, then release. The thread's border for every error."""
 
-import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -9,16 +8,16 @@ from functools import partial
 
 from .channels import repeatable
 from .config import Config
-from .deliver import DEFECT, Deliverer, sentence
-from .errors import LeaseLost, RunError, SchedulerError, SessionError, SourceError, StoreError, Throttled, UsageError
+from .deliver import DEFECT, Deliverer
+from .errors import LeaseLost, RunError, SessionError, StoreError, UsageError
 from .judging import Judge, Unmet
 from .lib.clock import monotonic, utc_now
 from .lib.descriptors import RAISE_LIMIT, is_limit, say_limit
 from .logs import say, say_defect
-from .model import Entry, Outcome, ReportFile, Run, RunStatus, SkipReason, Trigger
+from .model import Entry, Outcome, ReportFile, Run, RunStatus, SkipReason
 from .notices.trouble import trouble_of
 from .prepare import Preparer
-from .retry import RetryPolicy, next_attempt_at
+from .retrying import Retries, sentence
 from .store import Execute, Store
 from .threads import Cancelled, Hold, Stopped
 from .turn import Turn
@@ -26,8 +25,6 @@ from .turn import Turn
 #: One claim lasts this long while other shops wait: a report of ordinary length, or many short ones. The next shop is
 #: taken in the commit that gives this one back, so that short claims cost little and all threads end together.
 MOST_SECONDS = 0.25
-#: Transient trouble that every report of the shop would meet.
-WHOLE_SHOP = ("shop_unavailable", "timeout", "throttled")
 
 
 @dataclass(slots=True)
@@ -38,7 +35,7 @@ class Performer:
     store: Store
     preparer: Preparer
     deliverer: Deliverer
-    policy: RetryPolicy
+    retries: Retries
     #: Whether no further run may start: the daemon drains.
     draining: bool = False
     #: Whether everything is paused: what is at work is finished, nothing more is begun; set by the loop.
@@ -85,7 +82,7 @@ class Performer:
         def judge(run: Run) -> Outcome:
             if run.spool_path and self.deliverer.has_copies(run):
                 return interrupted(Stopped(late.message))  # what it sent becomes unknown; the rest is tried again
-            return self._failure(run, late)
+            return self.retries.after(run, late)
 
         self._give_back(hold, judge)
 
@@ -94,7 +91,7 @@ class Performer:
         try:
             outcome = interrupted(Stopped("It had no run.")) if run is None else judge(run)
             also = None
-            if run is not None and (trouble := trouble_of(run, outcome, known=False)):
+            if run is not None and (trouble := trouble_of(run, outcome, None, utc_now())):
                 also = partial(self.store.troubles.ended, lease=hold.lease, run=run, trouble=trouble)
             self.store.corridor.surrender(hold.lease, run, outcome, self._repeatable(), also)
             self.tell_owners()
@@ -154,23 +151,34 @@ class Performer:
         """Whether the claim has lasted long enough while others wait."""
         return turn.count >= self.config.daemon.max_per_claim or monotonic() - turn.started > MOST_SECONDS
 
-    def _finish(self, run: Run, outcome: Outcome, hold: Hold, troubled: set[str], *, go_on: bool) -> Run | None:
+    def _finish(self, run: Run, outcome: Outcome, hold: Hold, troubled: dict[str, str], *, go_on: bool) -> Run | None:
         """Close the attempt with all that follows from it, in one commit; return the shop's next run, started."""
         lease, also = hold.lease, None
-        trouble = trouble_of(run, outcome, known=run.schedule_id in troubled)
+        trouble = trouble_of(run, outcome, troubled.get(run.schedule_id), utc_now())
         if trouble is not None and not trouble.recovered and run.spool_path and self.deliverer.has_copies(run):
             trouble = None  # whoever sends it again by hand sees how that ended
         if trouble is not None:
-            token = self.store.sessions.mark(lease.shop) if trouble.closes_shop else ""
-            also = partial(self.store.troubles.ended, lease=lease, run=run, trouble=trouble, token=token)
+            also = partial(self.store.troubles.ended, lease=lease, run=run, trouble=trouble)
+            if trouble.closes_shop:
+                also = partial(also, token=self.store.sessions.mark(lease.shop), owners=self._owners(lease.shop))
             go_on = go_on and not trouble.closes_shop
         if outcome.rest_until is not None:
             also, go_on = partial(self._rest, run=run, outcome=outcome, until=outcome.rest_until, also=also), False
         following = hold.keep_trying(partial(self.store.corridor.finish, lease, run, outcome, go_on=go_on, also=also))
         if trouble is not None:
-            (troubled.discard if trouble.recovered else troubled.add)(run.schedule_id)
+            if trouble.recovered:
+                del troubled[run.schedule_id]
+            else:
+                troubled[run.schedule_id] = max(run.id, troubled.get(run.schedule_id, ""))
             self.tell_owners()
         return following
+
+    def _owners(self, shop: str) -> list[str]:
+        """Return who is told that *shop* pauses: the owners of its reports, and `notices.to` ("") where it is set."""
+        owners, operator = self.store.schedules.owners(shop), self.config.notices.to
+        if not owners or (operator and operator not in owners):
+            owners.add("")
+        return sorted(owners)
 
     def _rest(
         self, execute: Execute, run: Run, outcome: Outcome, until: datetime, also: Callable[[Execute], None] | None
@@ -212,13 +220,13 @@ class Performer:
             say("session_missing", "warning", shop=run.shop, code=error.code)
             return Outcome(RunStatus.SKIPPED, SkipReason.NO_SESSION.value, error.code, sentence(error), timings=timings)
         except (RunError, UsageError) as error:
-            return replace(self._failed(run, hold, self._failure(run, error)), timings=timings)
+            return replace(self._failed(run, hold, self.retries.after(run, error)), timings=timings)
         except OSError as error:  # of whatever was opened for the report: a module, a file of the interpreter's own
             if not is_limit(error):
                 raise
             message = f"The report cannot be made: {say_limit()}."
             limit = RunError(message, code="too_many_files", hint=f"{RAISE_LIMIT}.", retryable=True)
-            return replace(self._failed(run, hold, self._failure(run, limit)), timings=timings)
+            return replace(self._failed(run, hold, self.retries.after(run, limit)), timings=timings)
 
     def _make_and_send(self, run: Run, hold: Hold, timings: dict[str, float]) -> Outcome:
         if run.damage:
@@ -253,29 +261,6 @@ class Performer:
             made = self.deliverer.give_up(run, hold, RunError(DEFECT, code="internal"))
         return replace(made, timings=timings)
 
-    def _failure(self, run: Run, error: SchedulerError) -> Outcome:
-        """Return the outcome of a failed attempt: another one, or the end."""
-        now = utc_now()
-        retryable = isinstance(error, RunError) and error.retryable
-        wait = error.retry_after if isinstance(error, RunError) else None
-        throttled = isinstance(error, Throttled)
-        failed = 1 if throttled else self.store.history.failed_attempts(run.id) + 1
-        whole = retryable and isinstance(error, SourceError) and error.code in WHOLE_SHOP
-        # The longer the shop is silent, the longer it rests, whichever of its runs tries.
-        tries = failed if throttled or not whole else max(failed, self.store.resting.tried(run.shop, run.id) + 1)
-        endless = replace(self.policy, attempts=tries + 1)
-        later = next_attempt_at(
-            endless, failed=tries, now=now, chance=random.random(), retryable=retryable, retry_after=wait
-        )
-        again = later if failed < self.policy.attempts else None
-        if again is not None and not throttled and self._comes_first(run, again):
-            again = None
-        rest = later if whole else None
-        status = RunStatus.FAILED if again is None else RunStatus.QUEUED
-        told = (error.code, sentence(error))
-        counts = again is None or not throttled
-        return Outcome(status, None, *told, not_before=again, counts=counts, rest_until=rest, permanent=not retryable)
-
     def _failed(self, run: Run, hold: Hold, outcome: Outcome) -> Outcome:
         """Return *outcome*; where it is the end but somebody has the report, what the deliveries say of it."""
         if outcome.status is not RunStatus.FAILED or not self.store.history.deliveries(run.id):
@@ -283,13 +268,6 @@ class Performer:
         told = RunError(outcome.error or "", code=outcome.error_code)
         made = self.deliverer.give_up(run, hold, told)
         return made if made.status is RunStatus.PARTIAL else outcome
-
-    def _comes_first(self, run: Run, again: datetime) -> bool:
-        """Whether the schedule's next occurrence comes before another try at this one."""
-        if self.config.retry.past_next or run.trigger is not Trigger.SCHEDULE:
-            return False
-        upcoming = self.store.cursors.cursor_of(run.schedule_id)
-        return upcoming is not None and upcoming <= again
 
 
 def interrupted(error: Stopped) -> Outcome:

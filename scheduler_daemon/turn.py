@@ -17,8 +17,8 @@ class Turn:
     count: int = 0
     #: Ids of the schedules whose runs ended.
     finished: list[str] = field(default_factory=list)
-    #: Ids of the shop's schedules of which trouble is open.
-    troubled: set[str] = field(default_factory=set)
+    #: The shop's schedules of which trouble is open, each with the id of the latest run that is told of.
+    troubled: dict[str, str] = field(default_factory=dict)
     #: Runs by how they ended, for people.
     tally: dict[str, int] = field(default_factory=lambda: {"succeeded": 0, "failed": 0, "skipped": 0})
 

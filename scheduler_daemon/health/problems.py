@@ -101,6 +101,9 @@ def problems(
         add("bad_schedule_row", f"{plural(unreadable, 'schedule')} cannot be read.", "See: scheduler reports list")
     if leaked:
         add("threads_leaked", f"{plural(leaked, 'thread')} hang.", "It starts anew by itself when there are too many.")
+    if waiting := counts.get("late", 0):
+        said = f"{plural(waiting, 'report')} {'has' if waiting == 1 else 'have'} been waiting for another try"
+        add("reports_late", f"{said} for over an hour.", "See: scheduler history list --status queued")
     failed = counts.get("failed_24h", 0)
     if failed:
         said = f"{plural(failed, 'report')} failed in the last 24 hours."

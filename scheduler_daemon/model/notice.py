@@ -10,6 +10,8 @@ class NoticeKind(StrEnum):
 
     #: A run ended without reaching everyone: failed, partial, without session, quarantined, or its row is unreadable.
     FAILED = "failed"
+    #: A run waits for another try and has been for so long that its owner would miss it; told once.
+    LATE = "late"
     #: A schedule of which trouble was told has succeeded again.
     RECOVERED = "recovered"
     #: A schedule was paused after too many permanent failures in a row.
@@ -85,5 +87,7 @@ class Trouble:
     permanent: bool = False
     #: Whether the shop as a whole is paused: none of its reports can be made.
     closes_shop: bool = False
+    #: Whether the run is not over but late.
+    late: bool = False
     #: Whether the owner is told; not of what a person tried by hand and sees on the screen.
     told: bool = True

@@ -60,7 +60,7 @@ class Notifier:
         """Tell everybody what is to be told now; return the number of notices told. Raise StoreError."""
         if self.mode == "hold":
             return 0
-        self.store.notices.rescue()
+        self.store.notices.rescue(LONGEST)
         told, muted = 0, muted_until(self.store)
         for group in self.store.notices.waiting():
             if group.now >= due_at(group, self.config.notices.digest) and not (muted and group.now < muted):

@@ -11,6 +11,7 @@ from ..model import Notice, NoticeKind
 MOST = 20
 SAID = {
     NoticeKind.FAILED: "{name} of {shop} failed",
+    NoticeKind.LATE: "{name} of {shop} is late",
     NoticeKind.RECOVERED: "{name} of {shop} works again",
     NoticeKind.PAUSED: "{name} of {shop} is paused",
     NoticeKind.SHOP_PAUSED: "All reports of {shop} are paused",
@@ -18,6 +19,7 @@ SAID = {
 }
 COUNTED = {
     NoticeKind.FAILED: ("report", "failed"),
+    NoticeKind.LATE: ("report", "late"),
     NoticeKind.RECOVERED: ("report", "recovered"),
     NoticeKind.PAUSED: ("report", "paused"),
     NoticeKind.SHOP_PAUSED: ("shop", "paused"),
@@ -25,6 +27,7 @@ COUNTED = {
 }
 NEXT = {
     NoticeKind.FAILED: "More: scheduler history show {run}",
+    NoticeKind.LATE: "It is tried again by itself. More: scheduler history show {run}",
     NoticeKind.PAUSED: "When it is cured: scheduler reports resume {schedule}",
     NoticeKind.SHOP_PAUSED: "It goes on by itself once that is cured; or: scheduler shops resume {shop}",
 }
@@ -56,7 +59,9 @@ def stories(notices: Sequence[Notice]) -> list[Story]:
 def subject(notices: Sequence[Notice]) -> str:
     """Return one line: the one thing that happened, or how many things of which kind."""
     told = stories(notices)
-    if len(told) == 1:
+    # That a shop pauses says of its reports, too, that they fail.
+    paused = told[0].last.kind is NoticeKind.SHOP_PAUSED and len({story.last.shop for story in told}) == 1
+    if len(told) == 1 or paused:
         return f"[Scheduler] {_said(told[0].last)}"
     parts = []
     for kind, (noun, verb) in COUNTED.items():

@@ -14,6 +14,9 @@ from .rows import attempt_from_row, delivery_from_row, delivery_query, run_from_
 COUNTED = 10_000
 
 
+#: A run that was queued so long ago and waits for another try is late: its owner would miss it.
+LATE = timedelta(hours=1)
+
 #: Constant SQL, because each claim asks it.
 WAITING = f"""
 SELECT COUNT(*) FROM (
@@ -77,6 +80,13 @@ class History:
         query = row.select(self.engine.tables.fn.COUNT(row.number)).where(row.run_id == run_id, row.status == "retry")
         return int(self.engine.fetch(query)[0][0])
 
+    def is_followed(self, schedule_id: str, moment: datetime) -> bool:
+        """Whether an occurrence of the schedule that was due after *moment* has a run which was not skipped."""
+        run = self.run
+        later = (run.schedule_id == schedule_id) & (run.due_at > to_ms(moment))
+        own = (run.trigger == Trigger.SCHEDULE.value) & (run.status != RunStatus.SKIPPED.value)
+        return bool(self.engine.fetch(run.select(run.id).where(later, own).limit(1)))
+
     def last_of(self, schedule_id: str, limit: int = 5) -> Sequence[Run]:
         """Return the latest runs of a schedule, newest due moment first."""
         run = self.run
@@ -111,10 +121,12 @@ class History:
         run = self.run
         day, at = to_ms(now - timedelta(days=1)), to_ms(now)
         waiting = run.status == self._queued
+        retrying = waiting & (run.not_before > at) & ((run.attempt > 0) | run.error_code.is_null(False))
         bad = run.status.in_([RunStatus.FAILED.value, RunStatus.PARTIAL.value])
         asks = {
             "queued": waiting & (run.not_before <= at),
-            "retrying": waiting & (run.not_before > at) & ((run.attempt > 0) | run.error_code.is_null(False)),
+            "retrying": retrying,
+            "late": retrying & (run.queued_at < to_ms(now - LATE)),
             "succeeded_24h": (run.finished_at > day) & (run.status == RunStatus.SUCCEEDED.value),
             "failed_24h": (run.finished_at > day) & bad,
         }

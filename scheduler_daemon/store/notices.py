@@ -14,6 +14,8 @@ from .values import read_moment
 MOST = 500
 #: A process that takes notices and does not say what became of them within this is gone; milliseconds.
 LOST = 600_000
+#: For so long notices of trouble that lasts are kept beyond the others: a year and a month.
+LASTS = timedelta(days=396)
 
 #: `state IN (…)` stands in each as in the condition of its index: only so is a partial one used (DESIGN 9).
 WAITING = """
@@ -30,7 +32,12 @@ GIVE_UP = "UPDATE {ours}scheduler_notice SET state = 'failed', updated_at = {now
 MINE = " WHERE state IN ('pending', 'sending') AND state = 'sending' AND holder = ? AND id IN "
 RESCUE = """
 UPDATE {ours}scheduler_notice SET state = 'pending', updated_at = {now}
-WHERE state IN ('pending', 'sending') AND state = 'sending' AND updated_at < {now} - ?"""
+WHERE state IN ('pending', 'sending') AND state = 'sending' AND (updated_at < {now} - ? OR updated_at > {now} + ?)"""
+#: What a clock wrote that stood ahead: no wait outlasts its cap, and what "was told" in the future was told just now.
+PULL = """
+UPDATE {ours}scheduler_notice SET not_before = {now}
+WHERE state IN ('pending', 'sending') AND state = 'pending' AND not_before > {now} + ?"""
+UNTELL = "UPDATE {ours}scheduler_notice SET told_at = {now} WHERE channel = ? AND recipient = ? AND told_at > {now}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +70,12 @@ class Notices:
         """Return who has something to be told now, by recipient."""
         made = []
         for channel, recipient, urgent, since, now in self.engine.read(WAITING):
-            last = self.engine.read(LAST_TOLD, (channel, recipient))[0][0]
-            moments = (read_moment(since) or EPOCH, from_ms(int(now)), read_moment(last))
-            made.append(Waiting(channel, recipient, bool(urgent), *moments))
+            last, at = read_moment(self.engine.read(LAST_TOLD, (channel, recipient))[0][0]), from_ms(int(now))
+            if last is not None and last > at:
+                with self.engine.transaction():
+                    self.engine.count(UNTELL, (channel, recipient))
+                last = at
+            made.append(Waiting(channel, recipient, bool(urgent), min(read_moment(since) or EPOCH, at), at, last))
         return made
 
     def take(self, group: Waiting) -> list[Notice]:
@@ -93,16 +103,22 @@ class Notices:
         """Write down that they could not be sent for days, and are not tried again."""
         self._move(GIVE_UP, (), ids)
 
-    def rescue(self) -> int:
-        """Put back what a process took that is gone; return the number."""
+    def rescue(self, cap: timedelta) -> int:
+        """Put back what a process took that is gone, and let nothing wait longer than *cap*; return the number."""
         with self.engine.transaction():
-            return self.engine.count(RESCUE, (LOST,))
+            pulled = self.engine.count(PULL, (int(cap.total_seconds() * 1000),))
+            return self.engine.count(RESCUE, (LOST, LOST)) + pulled
 
     def forget(self, before: datetime) -> int:
-        """Remove notices that were told, or given up, and happened before a moment; return the number."""
+        """
+        Remove notices that were told, or given up, and happened before a moment; return the number.
+
+        One of trouble that lasts stays for `LASTS` longer: its end is to be told, of a yearly report too.
+        """
         row = self.row
         over = row.state.in_([NoticeState.TOLD.value, NoticeState.FAILED.value])
-        return self.engine.change(row.delete().where(row.created_at < to_ms(before), over))
+        old = (row.is_open == 0) | (row.created_at < to_ms(before - LASTS))
+        return self.engine.change(row.delete().where(row.created_at < to_ms(before), over, old))
 
     def latest(self, limit: int = 50, before: str = "") -> list[Notice]:
         """Return the latest notices, the newest first; *before* (an id) goes on where a page ended."""
@@ -114,10 +130,11 @@ class Notices:
         ]
 
     def untold(self, since: timedelta) -> int:
-        """Return how many wait for longer than *since* although they were tried, or were given up on."""
+        """Return how many wait for longer than *since* although tried, or were given up though the trouble lasts."""
         row, now = self.row, to_ms(from_ms(int(self.engine.read("SELECT {now}")[0][0])) - since)
         late = (row.state.in_(["pending", "sending"])) & (row.attempts > 0) & (row.created_at < now)
-        return self.engine.tally(row.select(row.id).where(late), MOST)
+        given_up = (row.state == NoticeState.FAILED.value) & (row.is_open == self.engine.tables.sql("1"))
+        return sum(self.engine.tally(row.select(row.id).where(which), MOST) for which in (late, given_up))
 
     def _move(self, sql: str, values: Sequence[Any], ids: Sequence[str]) -> None:
         with self.engine.transaction():

@@ -51,6 +51,11 @@ class Schedules:
             return self._read(query.where(self.app.id > after).order_by(self.app.id).limit(limit))
         return self._read(query.order_by(self.app.shop, self.app.name, self.app.id).limit(limit))
 
+    def owners(self, shop: str) -> set[str]:
+        """Return the owners of the shop's active schedules that can be read; "" stands for those without one."""
+        query = schedule_query(self.engine.tables).where(self._of_our_types, self._active, self.app.shop == shop)
+        return {seen.schedule.owner for seen in self._read(query) if seen.schedule is not None}
+
     def _read(self, query: Any) -> list[SeenSchedule]:
         return [read_row(row, self.types) for row in self.engine.fetch_named(query)]
 

@@ -91,7 +91,7 @@ class Shops:
             lock_shops(self.engine, [domain])
             if not self._end_pause(domain):
                 return False
-            self.troubles.recovered(self.engine.execute(), domain, "", domain, "", None)
+            self.troubles.recovered(self.engine.execute(), domain, "", domain, None)
         return True
 
     def _end_pause(self, domain: str) -> bool:

@@ -2,9 +2,10 @@
 What the end of a run means beyond its own row: notices, pauses, the end of trouble; in the ledger's own transactions.
 
 A notice is *open* while the trouble it tells of lasts. An open one of the same schedule makes a further failure wait
-for the next digest, and only where one was told does a success tell of the recovery.
+for the next digest, and whom one was told, or waits for, is told of the recovery too.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..lib.clock import to_ms, utc_now
@@ -13,13 +14,18 @@ from ..model import Lease, NoticeKind, NoticeState, Run, Trouble
 from .engine import Engine
 from .group import Execute
 
+#: A way to a person or to the command: channel and recipient of a notice.
+Way = tuple[str, str]
+
 INSERT = """
 INSERT INTO {ours}scheduler_notice (id, kind, channel, recipient, shop, schedule_id, name, urgent, is_open, run_id,
   error_code, error, state, created_at, updated_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending', {now}, {now})"""
 KNOWN = """
-SELECT state FROM {ours}scheduler_notice WHERE shop = ? AND is_open = 1 AND schedule_id = ?"""
-TROUBLED = "SELECT DISTINCT schedule_id FROM {ours}scheduler_notice WHERE shop = ? AND is_open = 1"
+SELECT state, channel, recipient, kind FROM {ours}scheduler_notice WHERE shop = ? AND is_open = 1 AND schedule_id = ?"""
+TROUBLED = """
+SELECT schedule_id, MAX(COALESCE(run_id, '')) FROM {ours}scheduler_notice
+WHERE shop = ? AND is_open = 1 GROUP BY schedule_id"""
 CLOSE = "UPDATE {ours}scheduler_notice SET is_open = 0 WHERE shop = ? AND is_open = 1 AND schedule_id = ?"
 
 COUNT_FAILURE = """
@@ -47,21 +53,36 @@ class Troubles:
         texts = (INSERT, KNOWN, CLOSE, COUNT_FAILURE, FORGET_FAILURES, PAUSE, PAUSE_SHOP)
         self._texts = {sql: engine.text(sql) for sql in texts}
 
-    def of_shop(self, shop: str) -> set[str]:
-        """Return the ids of the shop's schedules of which trouble is open; "" stands for the shop itself."""
-        return {str(row[0]) for row in self.engine.read(TROUBLED, (shop,))}
+    def of_shop(self, shop: str) -> dict[str, str]:
+        """
+        Return the shop's schedules of which trouble is open, each with the id of the latest run that is told of.
 
-    def ended(self, execute: Execute, lease: Lease, run: Run, trouble: Trouble, token: str = "") -> None:
+        Schedule "" stands for the shop itself; the id is empty where no run is told of.
+        """
+        return {str(schedule_id): str(run_id) for schedule_id, run_id in self.engine.read(TROUBLED, (shop,))}
+
+    def ended(
+        self,
+        execute: Execute,
+        lease: Lease,
+        run: Run,
+        trouble: Trouble,
+        token: str = "",
+        owners: Sequence[str] = ("",),
+    ) -> None:
         """
         Write what follows from the end of *run*.
 
         *token* is a mark of the token that was refused: a shop that we paused goes on by itself once it has another.
+        *owners* are told where the shop pauses: mail addresses, "" for `notices.to`.
         """
         if trouble.recovered:
-            self.recovered(execute, run.shop, run.schedule_id, run.name, run.owner, run.id)
+            self.recovered(execute, run.shop, run.schedule_id, run.name, run.id)
             execute(self._texts[FORGET_FAILURES], (run.schedule_id,))
             return
-        if trouble.told:
+        if trouble.late:
+            self._late(execute, run, (trouble.code, trouble.sentence))
+        elif trouble.told:
             self.failed(execute, run, trouble.code, trouble.sentence)
         if trouble.permanent:
             self._count_failure(execute, run, trouble)
@@ -69,7 +90,8 @@ class Troubles:
             by = f"{trouble.code}:{token}"[:64]
             if execute(self._texts[PAUSE_SHOP], (trouble.sentence, by, lease.shop, lease.fence)).rowcount == 1:
                 told = (trouble.code, trouble.sentence)
-                self._add(execute, NoticeKind.SHOP_PAUSED, "", run.shop, "", run.shop, urgent=True, error=told)
+                ways = self._ways(*owners)
+                self._add(execute, NoticeKind.SHOP_PAUSED, ways, run.shop, "", run.shop, urgent=True, error=told)
 
     def failed(self, execute: Execute, run: Run, code: str, sentence: str) -> None:
         """Tell that *run* did not reach everyone: at once where no trouble of its schedule is open."""
@@ -79,20 +101,29 @@ class Troubles:
         self, execute: Execute, shop: str, schedule_id: str, name: str, owner: str, run_id: str, error: tuple[str, str]
     ) -> None:
         """Tell of a failure of a schedule, whose row perhaps cannot be read."""
-        known = execute(self._texts[KNOWN], (shop, schedule_id)).fetchone() is not None
-        self._add(execute, NoticeKind.FAILED, owner, shop, schedule_id, name, run_id, urgent=not known, error=error)
+        known = {kind for _, _, _, kind in execute(self._texts[KNOWN], (shop, schedule_id)).fetchall()}
+        urgent, ways = known <= {NoticeKind.LATE}, self._ways(owner)
+        self._add(execute, NoticeKind.FAILED, ways, shop, schedule_id, name, run_id, urgent=urgent, error=error)
 
-    def recovered(
-        self, execute: Execute, shop: str, schedule_id: str, name: str, owner: str, run_id: str | None
-    ) -> None:
-        """Close the trouble of a schedule ("" for the shop), and tell of its end where it was told itself."""
-        states = {row[0] for row in execute(self._texts[KNOWN], (shop, schedule_id)).fetchall()}
-        if not states:
+    def _late(self, execute: Execute, run: Run, error: tuple[str, str]) -> None:
+        """Tell once that *run* is late, where no other trouble of its schedule is open."""
+        if execute(self._texts[KNOWN], (run.shop, run.schedule_id)).fetchone() is None:
+            named, ways = (run.shop, run.schedule_id, run.name, run.id), self._ways(run.owner)
+            self._add(execute, NoticeKind.LATE, ways, *named, urgent=True, error=error)
+
+    def recovered(self, execute: Execute, shop: str, schedule_id: str, name: str, run_id: str | None) -> None:
+        """
+        Close the trouble of a schedule ("" for the shop), and tell of its end whoever is told of the trouble itself.
+
+        A notice of it that still waits is sent, and its end with it or after it: nobody is left with bad news alone.
+        """
+        known = execute(self._texts[KNOWN], (shop, schedule_id)).fetchall()
+        if not known:
             return
         execute(self._texts[CLOSE], (shop, schedule_id))
-        if NoticeState.TOLD in states:
-            kind = NoticeKind.RECOVERED if schedule_id else NoticeKind.SHOP_RESUMED
-            self._add(execute, kind, owner, shop, schedule_id, name, run_id, urgent=True)
+        ways = dict.fromkeys((way, to) for state, way, to, _ in known if state != NoticeState.FAILED)
+        kind = NoticeKind.RECOVERED if schedule_id else NoticeKind.SHOP_RESUMED
+        self._add(execute, kind, tuple(ways), shop, schedule_id, name, run_id, urgent=True)
 
     def _count_failure(self, execute: Execute, run: Run, trouble: Trouble) -> None:
         execute(self._texts[COUNT_FAILURE], (run.schedule_id,))
@@ -102,16 +133,21 @@ class Troubles:
         if execute(self._texts[PAUSE], (why, run.schedule_id, self.pause_after)).rowcount == 1:
             told = (trouble.code, why)
             self._add(
-                *(execute, NoticeKind.PAUSED, run.owner, run.shop, run.schedule_id, run.name, run.id),
+                *(execute, NoticeKind.PAUSED, self._ways(run.owner), run.shop, run.schedule_id, run.name, run.id),
                 urgent=True,
                 error=told,
             )
+
+    def _ways(self, *owners: str) -> Sequence[Way]:
+        """Return the ways to *owners* (mail addresses, "" for `notices.to`), and to the command."""
+        mails = tuple(("email", owner) for owner in owners)
+        return (*mails, ("command", "")) if self.command else mails
 
     def _add(
         self,
         execute: Execute,
         kind: NoticeKind,
-        owner: str,
+        ways: Sequence[Way],
         shop: str,
         schedule_id: str,
         name: str,
@@ -121,9 +157,6 @@ class Troubles:
         error: tuple[str | None, str | None] = (None, None),
     ) -> None:
         opens = kind not in (NoticeKind.RECOVERED, NoticeKind.SHOP_RESUMED)
-        ways: list[tuple[str, str]] = [("email", owner)]
-        if self.command:
-            ways.append(("command", ""))
         for channel, recipient in ways:
             # A millisecond apart, so that their ids keep the order in which they were told.
             self._last = max(to_ms(utc_now()), self._last + 1)

@@ -166,12 +166,12 @@ def test_a_copy_tells_owners_of_no_new_trouble_and_of_the_end_of_the_old(desk: D
     assert desk.type("history", "resend", run, "--missed", "--yes").code == 1
     assert desk.type("reports", "run", "weekly-sales", "--send-to", "a@acme.example").code == 0
     with desk.store() as store:
-        assert store.troubles.of_shop(SHOP) != set()
+        assert store.troubles.of_shop(SHOP) != {}
     assert told() == ["failed"]
     mailbox.refuse = ()
     assert desk.type("history", "resend", run, "--missed", "--yes").code == 0
     with desk.store() as store:
-        assert store.troubles.of_shop(SHOP) == set()
+        assert store.troubles.of_shop(SHOP) == {}
 
 
 # Made again ---------------------------------------------------------------------------------------------------------

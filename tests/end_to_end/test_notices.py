@@ -72,10 +72,10 @@ def test_a_dead_token_pauses_the_shop_tells_the_owner_at_once_and_a_new_one_brin
     schedule_id = fail(desk, shop, owner=OWNER, recipients=(Recipient("email", "reader@acme.example"),))
     told = {to: (subject, text) for to, subject, text in mails(post)}
     assert set(told) == {OWNER, OPS}, "readers never see an error"
-    assert told[OWNER][0] == f"[Scheduler] Orders yesterday of {SHOP} failed"
+    assert told[OWNER][0] == told[OPS][0] == f"[Scheduler] All reports of {SHOP} are paused"
+    assert f"Orders yesterday of {SHOP} failed" in told[OWNER][1]
     assert "Shopify refused the token" in told[OWNER][1]
     assert "scheduler history show" in told[OWNER][1]
-    assert told[OPS][0] == f"[Scheduler] All reports of {SHOP} are paused"
     assert "shpat_wrong" not in str(told)
     state = desk.type("status", "--json").json
     assert "shop_paused" in [item["code"] for item in state["problems"]]
@@ -90,8 +90,9 @@ def test_a_dead_token_pauses_the_shop_tells_the_owner_at_once_and_a_new_one_brin
     come_due(desk, schedule_id)
     make_notices_old(desk)
     assert desk.type("check-once").code == 0
-    subjects = {subject for _, subject, _ in mails(post)}
-    assert f"[Scheduler] Orders yesterday of {SHOP} works again" in subjects
+    (last,) = [text for to, subject, text in mails(post) if to == OWNER and "1 report recovered" in subject]
+    assert f"Orders yesterday of {SHOP} works again" in last
+    assert f"The reports of {SHOP} go on" in last
 
 
 def resumed(desk: Desk) -> bool:

@@ -68,6 +68,32 @@ def test_one_run_asks_a_shop_that_is_down_and_the_others_wait(desk: Desk, shop: 
         assert attempts[: MANY - 1] == [1] * (MANY - 1)
 
 
+def test_a_shop_that_throttles_for_hours_is_told_and_named_and_no_attempt_is_lost(desk: Desk, shop: SimShop) -> None:
+    desk.set(retry__attempts="1", retry__base="1s")
+    with desk.store() as store:
+        made = make_schedule(store, owner="owner@acme.example")
+        shop.state = "429"
+        assert desk.type("check-once").code == 1
+        (run,) = of_shop(store)
+        assert (run.status, run.error_code) == (RunStatus.QUEUED, "throttled")
+        assert "reports_late" not in str(desk.type("status", "--json").json["problems"])
+        store.engine.write("UPDATE scheduler_run SET queued_at = queued_at - 4000000, not_before = 0")
+        store.engine.write("UPDATE scheduler_shop SET next_work_at = 0")
+        assert desk.type("check-once").code == 1
+        assert [(item.kind.value, item.recipient) for item in store.notices.latest()] == [
+            ("late", "owner@acme.example")
+        ]
+        (problem,) = desk.type("status", "--json").json["problems"]
+        assert (problem["code"], desk.type("status").code) == ("reports_late", 1)
+        shop.state = ""
+        store.engine.write("UPDATE scheduler_run SET not_before = 0")
+        store.engine.write("UPDATE scheduler_shop SET next_work_at = 0")
+        assert desk.type("check-once").code == 0
+        assert [run.status for run in of_shop(store)] == [RunStatus.SUCCEEDED]
+        assert "reports_late" not in str(desk.type("status", "--json").json["problems"])
+        assert store.troubles.of_shop(made.shop) == {}
+
+
 def test_each_try_is_another_runs_and_the_longer_a_shop_is_silent_the_longer_it_rests(
     desk: Desk, shop: SimShop
 ) -> None:

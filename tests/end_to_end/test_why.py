@@ -491,7 +491,8 @@ def test_every_code_of_a_run_has_a_hint() -> None:
     of_commands = {
         "usage", "config_invalid", "unknown_shop", "unknown_comparison",
         "unknown_schedule", "unknown_run", "already_running", "delivery_held",
-        "reports_failed", "overdue", "database_newer", "database_foreign", "database_owner", "database_network",
+        "reports_failed", "reports_late", "overdue",
+        "database_newer", "database_foreign", "database_owner", "database_network",
         "database_outdated", "notices_unset", "notices_untold", "command_failed", "cursor_missing", "shop_paused",
         "work_unowned", "run_finished", "run_unfinished",
         "run_unowned", "outbox_stuck", "clock_skew", "threads_leaked", "paused",

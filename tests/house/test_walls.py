@@ -25,7 +25,7 @@ FLOORS = (
     ("access", "notices", "health"),
     (
         *("tick", "planning", "replan", "found", "pace", "slots", "awaited"),
-        *("compare", "prepare", "deliver", "loop_clock", "judging", "turn"),
+        *("compare", "prepare", "deliver", "loop_clock", "judging", "turn", "retrying"),
     ),
     ("retention", "perform"),
     ("app", "look", "barrier", "wakeup", "stop", "daemon"),

@@ -166,7 +166,7 @@ def test_a_shop_with_many_reports_keeps_no_other_waiting_for_more_than_one_claim
             return DONE
 
     made = build(config, store, lambda: None).performer
-    performer = Noting(config, store, made.preparer, made.deliverer, made.policy, others_wait=True)
+    performer = Noting(config, store, made.preparer, made.deliverer, made.retries, others_wait=True)
 
     def work(hold: Hold) -> Entry | None:
         entry = performer.work(hold)

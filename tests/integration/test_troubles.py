@@ -28,7 +28,7 @@ from scheduler_daemon.model import (
     SkipReason,
     Trigger,
 )
-from scheduler_daemon.notices.notify import GATHER, due_at
+from scheduler_daemon.notices.notify import GATHER, LONGEST, due_at
 from scheduler_daemon.notices.trouble import trouble_of
 from scheduler_daemon.retry import RetryPolicy
 from scheduler_daemon.store import Store
@@ -58,11 +58,26 @@ def end(store: Store, made: Schedule, outcome: Outcome) -> None:
     (lease,) = store.leases.claim(1, made.shop)
     _, run = store.corridor.enter(lease, ())
     assert run is not None
-    trouble = trouble_of(run, outcome, known=run.schedule_id in store.troubles.of_shop(made.shop))
+    trouble = trouble_of(run, outcome, store.troubles.of_shop(made.shop).get(run.schedule_id), now())
     token = store.sessions.mark(made.shop)
     also = trouble and partial(store.troubles.ended, lease=lease, run=run, trouble=trouble, token=token)
     store.corridor.finish(lease, run, outcome, go_on=False, also=also)
     store.corridor.leave(lease)
+
+
+def run_of(store: Store, made: Schedule) -> Run:
+    """Let the schedule come due; return its run, which waits."""
+    come_due(store, made)
+    return store.history.last_of(made.id, 1)[0]
+
+
+def close(store: Store, run: Run, outcome: Outcome) -> None:
+    """Write what follows where *run* ends so."""
+    trouble = trouble_of(run, outcome, store.troubles.of_shop(run.shop).get(run.schedule_id), now())
+    if trouble is not None:
+        with store.engine.transaction():
+            lease = Lease(run.shop, 0, 0.0)
+            store.troubles.ended(store.engine.execute(), lease, run, trouble)
 
 
 def kinds(store: Store) -> list[tuple[NoticeKind, bool]]:
@@ -89,18 +104,47 @@ def test_the_first_failure_is_told_at_once_and_a_further_one_in_the_digest(store
     assert (notice.recipient, notice.error_code, notice.error) == ("owner@acme.example", "query_refused", "Refused.")
 
 
-def test_a_success_is_told_only_where_the_failure_was(store: Store) -> None:
-    first, second = make_schedule(store), make_schedule(store, name="Second")
-    end(store, first, FAILED)
+def test_a_success_is_told_whom_the_failure_is_told_and_once(store: Store) -> None:
+    told, waits, nobody = (make_schedule(store, name=name, owner=f"{name}@acme.example") for name in ("a", "b", "c"))
+    end(store, told, FAILED)
     assert tell(store) == 1
-    end(store, second, FAILED)
-    end(store, first, DONE)
-    end(store, second, DONE)
-    assert kinds(store) == [(NoticeKind.FAILED, True), (NoticeKind.FAILED, True), (NoticeKind.RECOVERED, True)]
-    assert store.notices.latest()[0].schedule_id == first.id
-    assert store.troubles.of_shop(SHOP) == set()
-    end(store, first, DONE)
-    assert len(kinds(store)) == 3
+    end(store, nobody, FAILED)
+    (group,) = store.notices.waiting()
+    store.notices.give_up([item.id for item in store.notices.take(group)])
+    end(store, waits, FAILED)
+    for made in (told, waits, nobody):
+        end(store, made, DONE)
+    failed, recovered = (NoticeKind.FAILED, True), (NoticeKind.RECOVERED, True)
+    assert kinds(store) == [failed, failed, failed, recovered, recovered]
+    assert [item.recipient for item in store.notices.latest(2)] == ["b@acme.example", "a@acme.example"]
+    assert store.troubles.of_shop(SHOP) == {}
+    end(store, told, DONE)
+    assert len(kinds(store)) == 5
+
+
+def test_an_older_run_that_succeeds_late_or_is_sent_again_ends_no_trouble(store: Store) -> None:
+    made = make_schedule(store)
+    older, younger = run_of(store, made), run_of(store, made)
+    close(store, older, DONE)
+    close(store, younger, FAILED)
+    tell(store)
+    close(store, older, DONE)
+    assert kinds(store) == [(NoticeKind.FAILED, True)]
+    assert store.troubles.of_shop(SHOP) == {made.id: younger.id}
+    close(store, younger, DONE)  # what failed itself is sent by hand
+    assert kinds(store)[1:] == [(NoticeKind.RECOVERED, True)]
+
+
+def test_a_run_that_waits_for_an_hour_is_late_told_once_and_its_failure_still_at_once(store: Store) -> None:
+    run = run_of(store, make_schedule(store))
+    again = Outcome(RunStatus.QUEUED, error_code="throttled", error="Wait.", not_before=now() + timedelta(minutes=9))
+    for hours in (0.9, 1.1, 1.2):
+        close(store, replace(run, queued_at=now() - timedelta(hours=hours)), again)
+    close(store, replace(run, queued_at=now() - timedelta(hours=2), trigger=Trigger.BACKFILL), again)
+    assert kinds(store) == [(NoticeKind.LATE, True)]
+    close(store, run, LATER)
+    close(store, run, DONE)
+    assert kinds(store)[1:] == [(NoticeKind.FAILED, True), (NoticeKind.RECOVERED, True)]
 
 
 def test_so_many_permanent_failures_pause_the_schedule_and_are_told_and_a_success_begins_anew(store: Store) -> None:
@@ -145,7 +189,7 @@ def test_what_a_person_tried_by_hand_is_not_told_but_a_dead_token_is(store: Stor
         _, run = store.corridor.enter(lease, ())
         assert run is not None
         assert run.trigger is Trigger.MANUAL
-        trouble = trouble_of(run, outcome, known=False)
+        trouble = trouble_of(run, outcome, None, now())
         also = trouble and partial(store.troubles.ended, lease=lease, run=run, trouble=trouble)
         store.corridor.finish(lease, run, outcome, go_on=False, also=also)
         store.corridor.leave(lease)
@@ -195,10 +239,10 @@ def test_notices_are_taken_by_one_process_and_come_back_when_it_is_lost(store: S
         assert taken.state is NoticeState.SENDING
         assert other.notices.take(group) == []
         assert other.notices.waiting() == []
-        assert other.notices.rescue() == 0
+        assert other.notices.rescue(LONGEST) == 0
         with other.engine.transaction():
             other.engine.count("UPDATE {ours}scheduler_notice SET updated_at = updated_at - 700000")
-        assert other.notices.rescue() == 1
+        assert other.notices.rescue(LONGEST) == 1
         (group,) = other.notices.waiting()
         (again,) = other.notices.take(group)
         assert (again.id, again.attempts) == (taken.id, 2)
@@ -224,7 +268,8 @@ def test_one_person_gets_the_first_at_once_then_what_is_urgent_soon_and_the_rest
 
 
 def test_what_could_not_be_told_waits_and_is_counted(store: Store) -> None:
-    end(store, make_schedule(store), FAILED)
+    made = make_schedule(store)
+    end(store, made, FAILED)
     (group,) = store.notices.waiting()
     (taken,) = store.notices.take(group)
     store.notices.put_back([taken.id], timedelta(minutes=1))
@@ -234,16 +279,68 @@ def test_what_could_not_be_told_waits_and_is_counted(store: Store) -> None:
     assert timedelta(0) < upcoming - now() < timedelta(minutes=2)
     assert store.notices.untold(timedelta(minutes=30)) == 0
     assert store.notices.untold(timedelta(minutes=-1)) == 1
+    store.notices.put_back([taken.id], timedelta(0))
+    with store.engine.transaction():
+        store.engine.count("UPDATE {ours}scheduler_notice SET not_before = 0")
+    store.notices.take(store.notices.waiting()[0])
+    store.notices.give_up([taken.id])
+    assert store.notices.untold(timedelta(days=1)) == 1, "given up, and the trouble lasts"
+    end(store, made, DONE)
+    assert store.notices.untold(timedelta(days=1)) == 0
 
 
-def test_notices_are_forgotten_once_they_were_told_and_are_old(store: Store) -> None:
+def test_notices_are_forgotten_once_they_were_told_are_old_and_their_trouble_is_over(store: Store) -> None:
     first, second = make_schedule(store), make_schedule(store, name="Second")
     end(store, first, FAILED)
     tell(store)
+    assert store.notices.forget(now() + timedelta(hours=1)) == 0, "its end is to be told"
+    end(store, first, DONE)
     end(store, second, FAILED)
     assert store.notices.forget(now() - timedelta(hours=1)) == 0
     assert store.notices.forget(now() + timedelta(hours=1)) == 1
-    assert [item.schedule_id for item in store.notices.latest()] == [second.id]
+    assert [item.kind for item in store.notices.latest()] == [NoticeKind.FAILED, NoticeKind.RECOVERED]
+    tell(store)
+    assert store.notices.forget(now() + timedelta(days=400)) == 2, "of trouble that lasts for ever, too"
+
+
+def test_what_a_clock_wrote_that_stood_ahead_holds_no_notice_back(store: Store) -> None:
+    first, second = make_schedule(store, owner="a@acme.example"), make_schedule(store, owner="b@acme.example")
+    end(store, first, FAILED)
+    tell(store)
+    end(store, second, FAILED)
+    store.notices.put_back([item.id for item in store.notices.take(store.notices.waiting()[0])], timedelta(hours=1))
+    end(store, first, LATER)
+    with store.engine.transaction():
+        ahead = "created_at = created_at + 7200000, told_at = told_at + 7200000, not_before = not_before + 7200000"
+        store.engine.count(f"UPDATE {{ours}}scheduler_notice SET {ahead}, updated_at = updated_at + 7200000")
+    store.notices.rescue(LONGEST)
+    due = {group.recipient: due_at(group, DIGEST) - group.now for group in store.notices.waiting()}
+    assert due["b@acme.example"] <= timedelta(0)
+    assert DIGEST - timedelta(minutes=1) < due["a@acme.example"] <= DIGEST
+
+
+def test_a_shop_that_pauses_is_told_to_the_owners_of_all_its_reports_and_so_is_its_end(
+    store: Store, tmp_path: Path
+) -> None:
+    for owner in ("a@acme.example", "b@acme.example", "b@acme.example"):
+        make_schedule(store, owner=owner)
+    make_schedule(store, owner="c@acme.example", active=False)
+    store.troubles.command = True
+    performer = build(load_config(None, {"folder.path": str(tmp_path)}, {}), store, lambda: None).performer
+    store.troubles.command = True
+    Planner(store, "live").queue_due(now())
+    (lease,) = store.leases.claim(1, SHOP)
+    _, run = store.corridor.enter(lease, ())
+    assert run is not None
+    performer._finish(run, DEAD, Hold(lease, lease.valid_until, run=run), {}, go_on=False)
+    told = [(item.kind, item.channel, item.recipient) for item in store.notices.latest() if not item.schedule_id]
+    ways = [("command", ""), ("email", "b@acme.example"), ("email", "a@acme.example")]
+    assert told == [(NoticeKind.SHOP_PAUSED, *way) for way in ways]
+    tell(store)
+    store.troubles.command = False  # as in a command, which told nobody itself
+    assert store.shops.resume(SHOP)
+    ended = {(item.kind, item.channel, item.recipient) for item in store.notices.latest(3)}
+    assert ended == {(NoticeKind.SHOP_RESUMED, *way) for way in ways}
 
 
 def test_the_delivery_states_know_no_notice() -> None:
@@ -289,7 +386,7 @@ def test_a_run_given_up_after_somebody_had_it_is_partial_told_and_leaves_nothing
     store: Store, tmp_path: Path
 ) -> None:
     lease, run = publish(store, make_schedule(store, recipients=TWO), tmp_path)
-    trouble = trouble_of(run, LATE, known=False)
+    trouble = trouble_of(run, LATE, None, now())
     assert trouble is not None
     also = partial(store.troubles.ended, lease=lease, run=run, trouble=trouble)
     assert store.corridor.surrender(lease, run, LATE, (), also)
@@ -313,7 +410,7 @@ def test_a_defect_in_judging_a_failure_ends_the_attempt_and_not_the_shop(store: 
     _, run = store.corridor.enter(lease, ())
     assert run is not None
     performer = build(load_config(None, {"folder.path": str(tmp_path)}, {}), store, lambda: None).performer
-    performer.policy = RetryPolicy(attempts=cast(int, "three"))
+    performer.retries.policy = RetryPolicy(attempts=cast(int, "three"))
     outcome = performer._perform(replace(run, damage="Its row is odd."), Hold(lease, lease.valid_until, run=run))
     assert (outcome.status, outcome.error_code) == (RunStatus.FAILED, "internal")
 
