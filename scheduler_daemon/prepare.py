@@ -55,7 +55,7 @@ class Preparer:
         if run.spool_path:
             with suppress(RunError):  # gone (a container restarted): the same period is fetched again
                 return self.spool.open_file(run, renderer.media_type)
-        self.spool.require_space(SPACE, self.config.spool.quota)
+        self._require_space()
         ask, table = self._timed("fetch", timings, hold, lambda: self._fetch(run, run.report, hold))
         hold.check()
         if judge is not None:
@@ -63,6 +63,17 @@ class Preparer:
         if run.report.compare:
             table = self._timed("compare", timings, hold, lambda: self._compare(run, ask, table, hold))
         return self._timed("render", timings, hold, lambda: self._render(run, table, renderer, hold))
+
+    def _require_space(self) -> None:
+        """Raise RunError without room in the spool; at the quota, files of finished runs make room at once."""
+        settings = self.config.spool
+        try:
+            self.spool.require_space(SPACE, settings.quota)
+        except RunError as error:
+            if error.code != "spool_full":
+                raise
+            self.spool.sweep(settings.keep, utc_now(), self.access.store.history.open_runs, settings.quota)
+            self.spool.require_space(SPACE, settings.quota)
 
     def find(self, run: Run) -> ReportFile:
         """Return the file of a run that was made; raise RunError `spool_missing` unless it is there, byte for byte."""

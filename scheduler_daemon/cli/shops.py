@@ -5,9 +5,11 @@ from datetime import UTC, datetime
 
 import click
 
+from ..app import delivery_mode
 from ..lib.clock import iso, utc_now
 from ..lib.words import plural, say_length
 from ..model import Shop
+from ..tick import Planner
 from .asking import confirm, known_shop, opened, read_domain
 from .context import Context
 from .groups import Group, Whole, example
@@ -133,6 +135,10 @@ def resume(context: Context, domain: str) -> None:
     """Let the reports of DOMAIN go on."""
     with opened(context) as store:
         known_shop(store, domain)
+        if store.shops.find(domain).paused_at is not None:  # what came due in the pause, unseen, does not run after it
+            planner, now = Planner(store, delivery_mode(context.config(), store)), utc_now()
+            while planner.queue_due(now, only=(domain, "")).behind:
+                continue
         done = store.shops.resume(domain)
     click.echo(f"{'Resumed' if done else 'Was not paused:'} {domain}")
 

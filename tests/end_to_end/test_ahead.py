@@ -279,6 +279,29 @@ def test_resuming_a_report_writes_down_what_came_due_while_no_daemon_looked(desk
         assert cursor > now()
 
 
+def test_resuming_a_shop_writes_down_what_came_due_while_no_daemon_looked(desk: Desk) -> None:
+    with desk.store() as store:
+        rule = Recurrence(RuleKind.HOURLY)
+        make_schedule(store, recurrence=rule, next_due_at=last_hour(3), zone="UTC", catch_up=CatchUp.ALL)
+        store.shops.pause(SHOP, "x", now())
+    assert desk.type("shops", "resume", SHOP).out == f"Resumed {SHOP}\n"
+    assert desk.type("check-once").code == 0
+    with desk.store() as store:
+        assert [run.reason for run in store.history.latest()] == ["paused"] * 4
+
+
+def test_a_report_that_was_over_goes_on_with_its_new_rule_but_one_switched_off_stays_off(desk: Desk) -> None:
+    with desk.store() as store:
+        once = Recurrence(RuleKind.ONCE, at="2020-01-01T09:00")
+        over = make_schedule(store, name="Over", recurrence=once, next_due_at=None, active=False)
+        off = make_schedule(store, name="Off", next_due_at=None, active=False)
+    for name in ("Over", "Off"):
+        assert desk.type("reports", "edit", name, "--every", "daily at 17:00").code == 0
+    with desk.store() as store:
+        found = {made.id: store.schedules.find(made.id).schedule for made in (over, off)}
+    assert [schedule is not None and schedule.active for schedule in found.values()] == [True, False]
+
+
 @THREE
 def test_an_edit_writes_down_what_had_come_due_and_runs_none_of_it(desk: Desk) -> None:
     with desk.store() as store:

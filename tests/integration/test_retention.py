@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from scheduler_daemon.app import build
+from scheduler_daemon.config import load_config
 from scheduler_daemon.errors import RunError
 from scheduler_daemon.model import Occurrence, Outcome, RunStatus, Schedule, Trigger
 from scheduler_daemon.spool import Spool
@@ -84,6 +86,21 @@ def test_files_go_by_age_and_by_quota_but_not_those_still_to_be_delivered(tmp_pa
     with pytest.raises(RunError) as told:
         spool.require_space(1, quota=1500)
     assert (told.value.code, told.value.retryable) == ("spool_full", True)
+
+
+def test_files_of_finished_runs_make_room_when_the_quota_is_met(store: Store, tmp_path: Path) -> None:
+    """Not at the next look at the spool, minutes later: by then the tries of what came due are used up."""
+    options = {"spool.dir": str(tmp_path / "spool"), "folder.path": str(tmp_path), "spool.quota": "1500B"}
+    preparer = build(load_config(None, options, {}), store, lambda: None).performer.preparer
+    for name in ("OLD", "NEW"):
+        folder(preparer.spool.root, name, 1000, 0.1)
+    assert preparer.spool.sweep(timedelta(days=7), now(), lambda: {"OLD", "NEW"}) == 0
+    preparer._require_space()
+    assert len(list(preparer.spool.root.iterdir())) == 1
+
+
+def test_a_quota_of_nothing_is_read_as_text_too() -> None:
+    assert load_config(None, {"spool.quota": "0"}, {}).spool.quota == 0
 
 
 def test_a_sweep_goes_on_where_another_daemon_removes_the_folders_under_it(tmp_path: Path) -> None:
