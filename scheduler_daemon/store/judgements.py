@@ -50,14 +50,19 @@ class Judgements:
         """
         Return what was judged of the schedule's latest occurrence before *run*; None where nothing was.
 
-        One that was to be sent and reached nobody does not count as met: whoever is told once was not told.
+        One that was to be sent and reached nobody does not count as met: whoever is told once was not told. Nor do
+        those behind it that were met too and skipped because it was to be sent.
         """
+        latest: Mapping[str, Any] | None = None
         for text, status, reason in self.engine.read(BEFORE, (run.schedule_id, to_ms(run.due_at), MOST_BACK)):
             try:
                 judged = json.loads(text).get("judged")
             except (ValueError, AttributeError):
                 continue
             if isinstance(judged, dict):
-                untold = status == "failed" or (status == "skipped" and reason != "condition")
-                return {**judged, "met": False} if untold else judged
-        return None
+                latest = latest or judged
+                held = status == "skipped" and reason == "condition" and judged.get("met")
+                if not held:
+                    untold = status == "failed" or (status == "skipped" and reason != "condition")
+                    return {**latest, "met": False} if untold else latest
+        return latest

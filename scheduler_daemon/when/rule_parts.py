@@ -192,14 +192,20 @@ def is_cron(text: str) -> bool:
         return False
 
 
+#: A range from a value to itself, with a step.
+ONE_VALUE = re.compile(r"(^|,)(\w+)-\2/[1-9]\d*(?=,|$)", re.IGNORECASE)
+
+
 def _parsed(fields: list[str]) -> Any:
     """Return what cronsim reads in five fields; raise ValueError with its words."""
     from cronsim import CronSim, CronSimError
 
     # Quartz writes ? where the day may be any.
     days = ["*" if field == "?" else field for field in fields[2:]]
+    # A range of one value has that value alone, whatever its step; cronsim reads 5-5/10 as 5/10.
+    fields = [ONE_VALUE.sub(r"\1\2", field) for field in (*fields[:2], *days)]
     try:
-        return CronSim(" ".join([*fields[:2], *days]), datetime(2026, 1, 1))  # noqa: DTZ001 (any moment will do)
+        return CronSim(" ".join(fields), datetime(2026, 1, 1))  # noqa: DTZ001 (any moment will do)
     except CronSimError as error:
         raise ValueError(str(error)) from None
     except (IndexError, AssertionError) as error:

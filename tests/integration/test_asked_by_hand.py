@@ -8,6 +8,7 @@ import pytest
 
 from scheduler_daemon.deliver import new_delivery
 from scheduler_daemon.errors import LeaseLost
+from scheduler_daemon.lib.clock import to_ms
 from scheduler_daemon.model import (
     About,
     Delivery,
@@ -24,6 +25,7 @@ from scheduler_daemon.model import (
 )
 from scheduler_daemon.store import Store
 from scheduler_daemon.store.by_hand import LAST
+from scheduler_daemon.store.new_runs import insert_runs, run_values
 from tests.conftest import open_test_store
 from tests.integration.test_store import queue_due
 from tests.making import SHOP, make_schedule, now
@@ -243,6 +245,24 @@ def test_a_run_whose_holder_is_lost_is_cancelled_at_once_and_its_fence_is_raised
 
 
 # Judged -------------------------------------------------------------------------------------------------------------
+
+
+def test_who_was_not_told_after_all_is_told_by_a_later_occurrence(store: Store) -> None:
+    """Those between were skipped, because the first was still to be sent; then it reached nobody."""
+    lease, first = started(store)
+    store.judgements.note(lease, first, {"met": True})
+    schedule = store.schedules.find(first.schedule_id).schedule
+    assert schedule is not None
+    later = first.due_at + timedelta(days=1)
+    values = run_values(schedule, Occurrence("later", later), to_ms(later), Trigger.SCHEDULE, "condition")
+    with store.engine.transaction():
+        insert_runs(store.engine, values)
+        text = store.engine.read("SELECT report FROM {ours}scheduler_run WHERE id = ?", (first.id,))[0][0]
+        store.engine.count("UPDATE {ours}scheduler_run SET report = ? WHERE status = 'skipped'", (text,))
+    following = replace(first, due_at=later + timedelta(days=1))
+    assert store.judgements.before(following) == {"met": True}, "it may still be sent"
+    store.corridor.finish(lease, first, Outcome(RunStatus.FAILED), go_on=False)
+    assert store.judgements.before(following) == {"met": False}
 
 
 def test_what_was_judged_is_found_by_the_next_occurrence_whatever_became_of_it(store: Store) -> None:

@@ -53,6 +53,14 @@ def test_a_missing_hour_runs_at_the_first_moment_after_the_gap() -> None:
     ]
 
 
+def test_a_range_of_one_value_is_that_value_whatever_its_step() -> None:
+    rule = Recurrence(RuleKind.CRON, cron="30 5-5/2 * * *")
+    assert [key for key, _ in take(rule, "Europe/Paris", "2026-06-01T00:00", 2)] == [
+        "2026-06-01T05:30",
+        "2026-06-02T05:30",
+    ]
+
+
 def test_an_elapsed_rule_runs_in_both_copies_of_a_repeated_hour() -> None:
     rule = Recurrence(RuleKind.CRON, cron="30 * * * *")
     keys = [key for key, _ in take(rule, "America/New_York", "2026-11-01T04:40", 3)]
