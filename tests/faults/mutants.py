@@ -34,7 +34,7 @@ DELIVERED_FIRST = (
         "        self._write(lease, delivery, self._begin_text, (delivery.id,), after)\n",
         "        return\n",
     ),
-    Change("deliver.py", "            self._failed(row, error, hold)\n", "            pass\n"),
+    Change("deliver.py", "            self._failed(run, row, error, hold)\n", "            pass\n"),
 )
 
 NEVER_SENDING = (Change("store/deliveries.py", "SET state = 'sending', updated_at", "SET updated_at"),)
