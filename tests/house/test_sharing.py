@@ -32,7 +32,7 @@ def run(folder: Path, *, crash: bool) -> Iterator["subprocess.Popen[bytes]"]:
     """Run tests of its own in two workers, one test of which crashes its worker or takes long; kill what is left."""
     (folder / "test_own.py").write_text(f"CRASH = {crash}\n{TESTS}")
     (folder / "pytest.ini").write_text("[pytest]\n")
-    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-n", "2", "--dist", "worksteal", str(folder)]
+    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-n", "2", "--dist", "load", str(folder)]
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     with (folder / "said").open("w") as said:
         tests = subprocess.Popen(command, cwd=folder, env=environ, stdout=said, stderr=said)
