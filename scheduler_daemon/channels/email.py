@@ -91,11 +91,12 @@ class Email:
 
     def tell(self, subject: str, text: str, address: str, key: str, at: datetime) -> None:
         """Send a plain text to one address, *at* (UTC) as its date; raise DeliveryError."""
-        sender = for_the_wire(read_sender(self.options.sender)[1])
+        sender, wired = self._envelope(address)
         if self._server is None:
             self._server = connect(self.options)
+        self._can_carry(self._server, sender, wired)
         mail = build_note(subject, text, address, key, sender=self.options.sender, at=at)
-        self._transact(self._server, sender, address, mail, False, nothing)
+        self._transact(self._server, sender, wired, mail, not (sender + wired).isascii(), nothing)
 
     def close(self) -> None:
         """Say goodbye; a goodbye that fails after the mail was taken is no failure."""
@@ -103,10 +104,19 @@ class Email:
         self._server = None
 
     def _send(self, parcel: Parcel, recipient: Recipient, key: str, commit: Commit) -> Receipt:
-        sender, address = self._envelope(recipient)
+        sender, address = self._envelope(recipient.address)
         if self._server is None:
             self._server = connect(self.options)
         server = self._server
+        utf8 = self._can_carry(server, sender, address)
+        needed = utf8 and not _all_ascii(parcel, sender, self.options.reply_to)
+        mail = build(parcel, key, sender=self.options.sender, reply_to=self.options.reply_to, utf8=needed)
+        self._check_size(server, mail, parcel)
+        reply = self._transact(server, sender, address, mail, needed, commit)
+        return Receipt({"message_id": message_id(key, self.options.sender), "reply": reply, "host": self.options.host})
+
+    def _can_carry(self, server: Server, sender: str, address: str) -> bool:
+        """Return whether *server* takes addresses beyond ASCII; raise DeliveryError where one is and it does not."""
         utf8 = bool(server.has_extn("smtputf8"))
         if not utf8 and not (sender + address).isascii():
             raise DeliveryError(
@@ -114,16 +124,11 @@ class Email:
                 code="smtp_refused",
                 hint="Use an address in plain letters before the @, or another mail server.",
             )
-        needed = utf8 and not _all_ascii(parcel, sender, self.options.reply_to)
-        mail = build(parcel, key, sender=self.options.sender, reply_to=self.options.reply_to, utf8=needed)
-        self._check_size(server, mail, parcel)
-        reply = self._transact(server, sender, address, mail, needed, commit)
-        return Receipt({"message_id": message_id(key, self.options.sender), "reply": reply, "host": self.options.host})
+        return utf8
 
-    def _envelope(self, recipient: Recipient) -> tuple[str, str]:
+    def _envelope(self, address: str) -> tuple[str, str]:
         try:
-            address = for_the_wire(parse_address(recipient.address))
-            return self._envelope_sender(), address
+            return self._envelope_sender(), for_the_wire(parse_address(address))
         except UsageError as error:
             raise DeliveryError(error.message, code=error.code, hint=error.hint) from None
 

@@ -26,6 +26,7 @@ from scheduler_daemon.channels.message import build
 from scheduler_daemon.channels.smtp import connect, leave
 from scheduler_daemon.errors import CODES, DeliveryError, LeaseLost, UsageError
 from scheduler_daemon.model import Recipient
+from tests.making import now
 from tests.posting import TO, Handler, MailServer, Talk, make_certificate, open_email, parcel
 
 SECRET = "correct-horse"
@@ -426,6 +427,21 @@ def test_an_address_in_other_letters_goes_to_a_server_that_knows_them(tmp_path: 
     assert "rcpt TO:<josé@acme.example>" in said
     assert "SMTPUTF8 BODY=8BITMIME" in said
     assert "To: josé@acme.example\r\n".encode() in talk.mails[0]
+
+
+def test_an_owner_in_other_letters_is_told_or_it_is_said_that_he_cannot_be() -> None:
+    with Talk(features=UTF8) as talk:
+        channel = open_email(talk.port)
+        channel.tell("Trouble", "It failed.", JOSE.address, "k", now())
+        channel.close()
+    assert "rcpt TO:<josé@acme.example>" in b"".join(talk.heard[0]).decode()
+    assert "To: josé@acme.example\r\n".encode() in talk.mails[0]
+    with Talk() as talk:
+        channel = open_email(talk.port)
+        with pytest.raises(DeliveryError, match="knows no SMTPUTF8") as told:
+            channel.tell("Trouble", "It failed.", JOSE.address, "k", now())
+        channel.close()
+    assert told.value.code == "smtp_refused"
 
 
 def test_an_address_in_other_letters_is_refused_where_they_are_not_known(tmp_path: Path) -> None:
