@@ -20,6 +20,7 @@ from .renderers.child import needs_child, render_in_child
 from .sources import open_source
 from .sources.base import Ask
 from .spool import Spool, disk_faults
+from .store import Store
 from .threads import Hold
 from .when.comparison import check_comparison
 from .when.period import find_period
@@ -28,6 +29,8 @@ from .when.period import find_period
 LATE = timedelta(minutes=5)
 #: Free bytes without which no report is begun.
 SPACE = 50_000_000
+#: What nobody has written to for this long, and for `daemon.deadline`, was left by a process that was killed.
+ATTEMPT = timedelta(hours=1)
 
 Made = TypeVar("Made")
 
@@ -66,14 +69,14 @@ class Preparer:
 
     def _require_space(self) -> None:
         """Raise RunError without room in the spool; at the quota, files of finished runs make room at once."""
-        settings = self.config.spool
+        quota = self.config.spool.quota
         try:
-            self.spool.require_space(SPACE, settings.quota)
+            self.spool.require_space(SPACE, quota)
         except RunError as error:
             if error.code != "spool_full":
                 raise
-            self.spool.sweep(settings.keep, utc_now(), self.access.store.history.open_runs, settings.quota)
-            self.spool.require_space(SPACE, settings.quota)
+            sweep(self.spool, self.config, self.access.store, utc_now())
+            self.spool.require_space(SPACE, quota)
 
     def find(self, run: Run) -> ReportFile:
         """Return the file of a run that was made; raise RunError `spool_missing` unless it is there, byte for byte."""
@@ -185,6 +188,12 @@ def late_because(run: Run, now: datetime, zone_name: str) -> str | None:
     if run.queued_at - run.due_at >= LATE:
         return f"the scheduler was not running when it was due, {due}."
     return f"other reports of the shop came first; it was due {due}."
+
+
+def sweep(spool: Spool, config: Config, store: Store, now: datetime) -> int:
+    """Remove the files that `spool.keep` and `spool.quota` no longer allow; return the number of runs."""
+    settings, attempt = config.spool, max(config.daemon.deadline, ATTEMPT)
+    return spool.sweep(settings.keep, now, store.history.open_runs, settings.quota, attempt)
 
 
 def check_report(report: Report) -> None:

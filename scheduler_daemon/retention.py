@@ -3,13 +3,14 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from .config import Config
 from .errors import StoreError
 from .lib.clock import monotonic
 from .logs import say, say_defect
 from .notices.revival import Revival
+from .prepare import sweep
 from .spool import Spool
 from .store import Store
 
@@ -17,9 +18,6 @@ from .store import Store
 SPOOL_EVERY = 600.0
 #: Seconds that one round may spend on removing rows.
 MOST_SECONDS = 10.0
-
-#: What nobody has written to for this long, and for `daemon.deadline`, was left by a process that was killed.
-ATTEMPT = timedelta(hours=1)
 
 
 @dataclass(slots=True)
@@ -102,6 +100,4 @@ class Retention:
 
     def sweep(self, now: datetime) -> int:
         """Remove the files that `spool.keep` and `spool.quota` no longer allow; return the number of runs."""
-        settings = self.config.spool
-        attempt = max(self.config.daemon.deadline, ATTEMPT)
-        return self.spool.sweep(settings.keep, now, self.store.history.open_runs, settings.quota, attempt)
+        return sweep(self.spool, self.config, self.store, now)

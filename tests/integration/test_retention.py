@@ -99,6 +99,19 @@ def test_files_of_finished_runs_make_room_when_the_quota_is_met(store: Store, tm
     assert len(list(preparer.spool.root.iterdir())) == 1
 
 
+def test_room_is_not_made_of_what_an_attempt_may_still_be_at(store: Store, tmp_path: Path) -> None:
+    options = {"spool.dir": str(tmp_path / "spool"), "folder.path": str(tmp_path), "spool.quota": "8KB"}
+    config = load_config(None, options | {"daemon.deadline": "3h"}, {})
+    preparer = build(config, store, lambda: None).performer.preparer
+    folder(preparer.spool.root, "OLD", 6000, 0.1)
+    making = preparer.spool.root / "NEW" / ".making-x"
+    folder(making.parent, making.name, 3000, 2 / 24)
+    os.utime(making / "report.csv", (making.stat().st_mtime,) * 2)
+    assert preparer.spool.sweep(timedelta(days=7), now(), lambda: {"OLD", "NEW"}, attempt=timedelta(hours=3)) == 0
+    preparer._require_space()
+    assert [path.name for path in preparer.spool.root.rglob("*")] == ["NEW", ".making-x", "report.csv"]
+
+
 def test_a_quota_of_nothing_is_read_as_text_too() -> None:
     assert load_config(None, {"spool.quota": "0"}, {}).spool.quota == 0
 
