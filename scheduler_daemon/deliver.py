@@ -10,7 +10,7 @@ from . import redirect
 from .channels import IDEMPOTENT, Channel, Parcel, open_channel
 from .condition import is_note
 from .config import Config
-from .errors import DeliveryError, LeaseLost, RunError, StoreError
+from .errors import DeliveryError, LeaseLost, RunError, StoreError, with_hint
 from .lib.clock import to_ms, utc_now
 from .lib.descriptors import RAISE_LIMIT, is_limit, say_limit
 from .lib.disk import reason
@@ -18,7 +18,7 @@ from .lib.files import safe_name
 from .lib.ids import new_ulid
 from .logs import say, say_defect
 from .model import Delivery, DeliveryState, Outcome, Receipt, Recipient, ReportFile, Run
-from .retrying import Retries, sentence
+from .retrying import Retries
 from .spool import Spool
 from .store import Store
 from .threads import Hold
@@ -195,7 +195,7 @@ class Deliverer:
 
     def _failed(self, run: Run, row: Delivery, error: DeliveryError, hold: Hold) -> None:
         if error.ambiguous and self.config.delivery.on_unknown == "hold":
-            told = (error.code, sentence(error))
+            told = (error.code, with_hint(error))
             hold.keep_trying(lambda: self.store.deliveries.end(hold.lease, row, DeliveryState.UNKNOWN, error=told))
             return
         again, said = self.retries.deliver_again(run, row, error)

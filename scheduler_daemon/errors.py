@@ -238,6 +238,11 @@ class DeliveryError(RunError):
         self.ambiguous = ambiguous
 
 
+def with_hint(error: SchedulerError) -> str:
+    """Return what stands in the ledger of *error*: what happened and what to do."""
+    return f"{error.message} {error.hint}".strip()
+
+
 def in_full(error: SchedulerError) -> str:
     """Return the message of *error* with each of its problems, where it has some."""
     problems = "; ".join(f"{key}: {text}" if key else text for key, text in getattr(error, "problems", ()))

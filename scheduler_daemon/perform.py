@@ -9,7 +9,7 @@ from functools import partial
 from .channels import repeatable
 from .config import Config
 from .deliver import DEFECT, Deliverer
-from .errors import LeaseLost, RunError, SessionError, StoreError, UsageError
+from .errors import LeaseLost, RunError, SessionError, StoreError, UsageError, with_hint
 from .judging import Judge, Unmet
 from .lib.clock import monotonic, utc_now
 from .lib.descriptors import RAISE_LIMIT, is_limit, say_limit
@@ -17,7 +17,7 @@ from .logs import say, say_defect
 from .model import Entry, Outcome, ReportFile, Run, RunStatus, SkipReason
 from .notices.trouble import trouble_of
 from .prepare import Preparer
-from .retrying import Retries, sentence
+from .retrying import Retries
 from .store import Execute, Store
 from .threads import Cancelled, Hold, Stopped
 from .turn import Turn
@@ -218,7 +218,9 @@ class Performer:
             return Outcome(RunStatus.SKIPPED, *told, timings=timings, record_count=error.rows)
         except SessionError as error:
             say("session_missing", "warning", shop=run.shop, code=error.code)
-            return Outcome(RunStatus.SKIPPED, SkipReason.NO_SESSION.value, error.code, sentence(error), timings=timings)
+            return Outcome(
+                RunStatus.SKIPPED, SkipReason.NO_SESSION.value, error.code, with_hint(error), timings=timings
+            )
         except (RunError, UsageError) as error:
             return replace(self._failed(run, hold, self.retries.after(run, error)), timings=timings)
         except OSError as error:  # of whatever was opened for the report: a module, a file of the interpreter's own

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from .config import Config
-from .errors import DeliveryError, RunError, SchedulerError, SourceError, Throttled
+from .errors import DeliveryError, RunError, SchedulerError, SourceError, Throttled, with_hint
 from .lib.clock import utc_now
 from .model import Delivery, Outcome, Run, RunStatus, Trigger
 from .retry import RetryPolicy, next_attempt_at
@@ -45,9 +45,7 @@ class Retries:
             endless, failed=tries, now=now, chance=random.random(), retryable=retryable, retry_after=wait
         )
         again = later if throttled or failed < self.policy.attempts else None
-        said = sentence(error)
-        if again is not None and self._comes_first(run, again):
-            again, said = None, f"{said} {OVERTAKEN}"
+        again, said = self._unless_overtaken(run, again, error)
         return Outcome(
             RunStatus.FAILED if again is None else RunStatus.QUEUED,
             error_code=error.code,
@@ -68,11 +66,15 @@ class Retries:
             retryable=error.retryable or error.ambiguous,
             retry_after=error.retry_after,
         )
-        said = sentence(error)
-        # A copy was asked for by a person, who waits for it.
-        if again is not None and row.copy == 0 and self._comes_first(run, again):
-            return None, f"{said} {OVERTAKEN}"
-        return again, said
+        if row.copy:  # a person asked for it, and waits for it
+            return again, with_hint(error)
+        return self._unless_overtaken(run, again, error)
+
+    def _unless_overtaken(self, run: Run, again: datetime | None, error: SchedulerError) -> tuple[datetime | None, str]:
+        """Return *again* and what stands beside *error*; None, and why, where the next occurrence comes first."""
+        if again is not None and self._comes_first(run, again):
+            return None, f"{with_hint(error)} {OVERTAKEN}"
+        return again, with_hint(error)
 
     def _comes_first(self, run: Run, again: datetime) -> bool:
         """
@@ -87,8 +89,3 @@ class Retries:
         if upcoming is not None and upcoming <= again:
             return True
         return self.store.history.is_followed(run.schedule_id, max(run.queued_at, run.due_at))
-
-
-def sentence(error: SchedulerError) -> str:
-    """Return what stands in the ledger: what happened and what to do."""
-    return f"{error.message} {error.hint}".strip()

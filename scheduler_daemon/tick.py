@@ -58,6 +58,11 @@ class Planner:
         self.queue_on_time(now, found)
         return self.queue_late(now, found)
 
+    def queue_all_due(self, now: datetime, only: Only) -> None:
+        """Queue what of *only* is due, share after share, until nothing is left."""
+        while self.queue_due(now, only).behind:
+            continue
+
     def queue_on_time(self, now: datetime, found: Found | None = None) -> Found:
         """Queue the runs of what came due in the last `timetable.GRACE`; it never waits for what is late."""
         found = found or Found()

@@ -91,12 +91,9 @@ class Email:
 
     def tell(self, subject: str, text: str, address: str, key: str, at: datetime) -> None:
         """Send a plain text to one address, *at* (UTC) as its date; raise DeliveryError."""
-        sender, wired = self._envelope(address)
-        if self._server is None:
-            self._server = connect(self.options)
-        self._can_carry(self._server, sender, wired)
+        server, sender, wired, _ = self._reach(address)
         mail = build_note(subject, text, address, key, sender=self.options.sender, at=at)
-        self._transact(self._server, sender, wired, mail, not (sender + wired).isascii(), nothing)
+        self._transact(server, sender, wired, mail, not (sender + wired).isascii(), nothing)
 
     def close(self) -> None:
         """Say goodbye; a goodbye that fails after the mail was taken is no failure."""
@@ -104,19 +101,23 @@ class Email:
         self._server = None
 
     def _send(self, parcel: Parcel, recipient: Recipient, key: str, commit: Commit) -> Receipt:
-        sender, address = self._envelope(recipient.address)
-        if self._server is None:
-            self._server = connect(self.options)
-        server = self._server
-        utf8 = self._can_carry(server, sender, address)
+        server, sender, address, utf8 = self._reach(recipient.address)
         needed = utf8 and not _all_ascii(parcel, sender, self.options.reply_to)
         mail = build(parcel, key, sender=self.options.sender, reply_to=self.options.reply_to, utf8=needed)
         self._check_size(server, mail, parcel)
         reply = self._transact(server, sender, address, mail, needed, commit)
         return Receipt({"message_id": message_id(key, self.options.sender), "reply": reply, "host": self.options.host})
 
-    def _can_carry(self, server: Server, sender: str, address: str) -> bool:
-        """Return whether *server* takes addresses beyond ASCII; raise DeliveryError where one is and it does not."""
+    def _reach(self, to: str) -> tuple[Server, str, str, bool]:
+        """
+        Return a server for mail to *to*, sender and address as they go over the wire, and whether it knows SMTPUTF8.
+
+        Raise DeliveryError where it does not and one of them is not ASCII.
+        """
+        sender, address = self._envelope(to)
+        if self._server is None:
+            self._server = connect(self.options)
+        server = self._server
         utf8 = bool(server.has_extn("smtputf8"))
         if not utf8 and not (sender + address).isascii():
             raise DeliveryError(
@@ -124,7 +125,7 @@ class Email:
                 code="smtp_refused",
                 hint="Use an address in plain letters before the @, or another mail server.",
             )
-        return utf8
+        return server, sender, address, utf8
 
     def _envelope(self, address: str) -> tuple[str, str]:
         try:

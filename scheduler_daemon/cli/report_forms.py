@@ -131,7 +131,7 @@ def edit(context: Context, /, report: str, **given: Any) -> None:
         now = utc_now()
         old = readable(seen)
         made = _apply(store, config, old, given, now)
-        if given["every"] and _was_over(store, old, now):  # its end had switched it off, and nobody else
+        if given["every"] and _was_over(old, seen.shop_zone, now):  # its end had switched it off, and nobody else
             made = replace(made, active=True)
         if given["name"] is not None:
             _tell_of_same_name(store, made, ask=False)
@@ -144,11 +144,11 @@ def edit(context: Context, /, report: str, **given: Any) -> None:
         click.echo(f"Note     {plural(missed, 'occurrence')} that had come due and not begun will not run")
 
 
-def _was_over(store: Store, old: Schedule, now: datetime) -> bool:
+def _was_over(old: Schedule, shop_zone: str | None, now: datetime) -> bool:
     """Whether the rule of a schedule that is switched off has no further moment: then its end switched it off."""
     if old.active or old.recurrence is None:
         return False
-    return first_after(old.recurrence, zone_of(old, store.shops.find(old.shop).zone)[1], now) is None
+    return first_after(old.recurrence, zone_of(old, shop_zone)[1], now) is None
 
 
 def _tell_of_same_name(store: Store, made: Schedule, *, ask: bool) -> None:

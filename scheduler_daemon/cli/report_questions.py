@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from ..channels.address import parse_address
-from ..errors import UsageError
+from ..errors import UsageError, with_hint
 from ..model import Report
 from ..renderers import open_renderer
 from ..sources import TYPES, open_source
@@ -41,7 +41,7 @@ def ask(question: str, check: Callable[[str], Any], default: str | None = None) 
         try:
             return check(text.strip())
         except UsageError as error:
-            raise click.UsageError(f"{error.message} {error.hint}".strip()) from None
+            raise click.UsageError(with_hint(error)) from None
 
     return click.prompt(question, default=default, show_default=bool(default), value_proc=proc)
 

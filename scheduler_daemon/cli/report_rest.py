@@ -40,9 +40,7 @@ def skip_what_was_paused(store: Store, seen: SeenSchedule, mode: str) -> None:
     """Write down as skipped what came due in the pause of *seen* while no daemon looked: none of it runs afterwards."""
     schedule = seen.schedule
     if schedule is not None and schedule.paused_at is not None and schedule.active:
-        planner, now = Planner(store, mode), utc_now()
-        while planner.queue_due(now, only=(seen.shop, seen.id)).behind:
-            continue
+        Planner(store, mode).queue_all_due(utc_now(), (seen.shop, seen.id))
 
 
 @click.command(epilog=example("reports remove 'Weekly Sales'"))

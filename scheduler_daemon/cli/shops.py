@@ -136,9 +136,7 @@ def resume(context: Context, domain: str) -> None:
     with opened(context) as store:
         known_shop(store, domain)
         if store.shops.find(domain).paused_at is not None:  # what came due in the pause, unseen, does not run after it
-            planner, now = Planner(store, delivery_mode(context.config(), store)), utc_now()
-            while planner.queue_due(now, only=(domain, "")).behind:
-                continue
+            Planner(store, delivery_mode(context.config(), store)).queue_all_due(utc_now(), (domain, ""))
         done = store.shops.resume(domain)
     click.echo(f"{'Resumed' if done else 'Was not paused:'} {domain}")
 

@@ -40,7 +40,7 @@ def parse_size(text: str) -> int:
     found = SIZE.fullmatch(text.strip().upper().replace(" ", ""))
     if not found or (not found[2] and float(found[1])):
         raise ValueError(f'{text!r} is not a size; write a number with its unit, like "500MB" or "2GB"')
-    return int(float(found[1]) * SIZES[found[2]]) if found[2] else 0
+    return int(float(found[1]) * SIZES[found[2] or ""])
 
 
 def say_length(length: timedelta) -> str:

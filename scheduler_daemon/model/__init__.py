@@ -16,6 +16,7 @@ from .report import (
 )
 from .rule import Recurrence, RuleKind
 from .run import (
+    LATE_AFTER,
     LONGEST_LEASE,
     Attempt,
     Delivery,
@@ -42,6 +43,7 @@ from .shop import DOMAIN, Access, Shop, StoredSession
 
 __all__ = [
     "DOMAIN",
+    "LATE_AFTER",
     "LONGEST_LEASE",
     "About",
     "Access",

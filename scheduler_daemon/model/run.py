@@ -11,6 +11,8 @@ from .schedule import Recipient, Trigger
 
 #: No daemon may be configured to hold a shop longer than this without a heartbeat.
 LONGEST_LEASE = timedelta(minutes=10)
+#: A run that was queued so long ago and waits for another try is late: its owner would miss it.
+LATE_AFTER = timedelta(hours=1)
 #: How the occurrence key of a test begins.
 TEST = "test:"
 

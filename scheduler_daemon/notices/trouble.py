@@ -2,8 +2,7 @@
 
 from datetime import datetime
 
-from ..model import Outcome, Run, RunStatus, SkipReason, Trigger, Trouble
-from ..store.history import LATE
+from ..model import LATE_AFTER, Outcome, Run, RunStatus, SkipReason, Trigger, Trouble
 
 #: The token is dead: no report of the shop can be made until the shop has another one.
 TOKEN_CODES = ("token_refused", "token_expired")
@@ -52,6 +51,6 @@ def _of_attempt(run: Run, outcome: Outcome, now: datetime) -> Trouble | None:
     if code in SHOP_CODES:
         return Trouble(recovered=False, code=code, sentence=sentence, permanent=False, closes_shop=True, told=False)
     waits = outcome.not_before is not None and outcome.not_before > now
-    if waits and run.trigger is Trigger.SCHEDULE and now - run.queued_at > LATE:
+    if waits and run.trigger is Trigger.SCHEDULE and now - run.queued_at > LATE_AFTER:
         return Trouble(recovered=False, code=code, sentence=sentence, late=True)
     return None

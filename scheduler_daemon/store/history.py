@@ -6,16 +6,13 @@ from typing import Any
 
 from ..errors import UsageError
 from ..lib.clock import to_ms
-from ..model import Attempt, Delivery, Run, RunStatus, Trigger
+from ..model import LATE_AFTER, Attempt, Delivery, Run, RunStatus, Trigger
 from .engine import Engine
 from .rows import attempt_from_row, delivery_from_row, delivery_query, run_from_row, run_query
 
 #: A count stops here: over a million rows a full one takes 50 ms (DESIGN 9).
 COUNTED = 10_000
 
-
-#: A run that was queued so long ago and waits for another try is late: its owner would miss it.
-LATE = timedelta(hours=1)
 
 #: Constant SQL, because each claim asks it.
 WAITING = f"""
@@ -126,7 +123,7 @@ class History:
         asks = {
             "queued": waiting & (run.not_before <= at),
             "retrying": retrying,
-            "late": retrying & (run.queued_at < to_ms(now - LATE)),
+            "late": retrying & (run.queued_at < to_ms(now - LATE_AFTER)),
             "succeeded_24h": (run.finished_at > day) & (run.status == RunStatus.SUCCEEDED.value),
             "failed_24h": (run.finished_at > day) & bad,
         }

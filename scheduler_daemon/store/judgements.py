@@ -59,10 +59,12 @@ class Judgements:
                 judged = json.loads(text).get("judged")
             except (ValueError, AttributeError):
                 continue
-            if isinstance(judged, dict):
-                latest = latest or judged
-                held = status == "skipped" and reason == "condition" and judged.get("met")
-                if not held:
-                    untold = status == "failed" or (status == "skipped" and reason != "condition")
-                    return {**latest, "met": False} if untold else latest
+            if not isinstance(judged, dict):
+                continue
+            latest = latest or judged
+            held_back = status == "skipped" and reason == "condition"
+            if held_back and judged.get("met"):
+                continue
+            untold = status in ("failed", "skipped") and not held_back
+            return {**latest, "met": False} if untold else latest
         return latest

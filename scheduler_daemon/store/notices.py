@@ -67,7 +67,7 @@ class Notices:
         self.row = engine.tables.notice
 
     def waiting(self) -> list[Waiting]:
-        """Return who has something to be told now, by recipient."""
+        """Return who has something to be told now, by recipient; what was told in the future was told just now."""
         made = []
         for channel, recipient, urgent, since, now in self.engine.read(WAITING):
             last, at = read_moment(self.engine.read(LAST_TOLD, (channel, recipient))[0][0]), from_ms(int(now))

@@ -25,6 +25,8 @@ CRON_FIELDS = {
     "month": "1 to 12, or a name like JAN",
     "day-of-week": "0 to 7, or a name like MON; MON#1 is the first of a month, 5L its last Friday",
 }
+#: In a field of cron text: a range from a value to itself, with a step.
+ONE_VALUE = re.compile(r"(^|,)(\w+)-\2/[1-9]\d*(?=,|$)", re.IGNORECASE)
 #: Which working days of a month there are, from its first on; every month has ten, and "last" the last one.
 WORKING_DAYS = (*ORDINALS[:5], "sixth", "seventh", "eighth", "ninth", "tenth", "last")
 #: What may stand instead of a day of the month, besides the n-th weekday.
@@ -190,10 +192,6 @@ def is_cron(text: str) -> bool:
         return len(fields) == 5 and _parsed(fields) is not None
     except ValueError:
         return False
-
-
-#: A range from a value to itself, with a step.
-ONE_VALUE = re.compile(r"(^|,)(\w+)-\2/[1-9]\d*(?=,|$)", re.IGNORECASE)
 
 
 def _parsed(fields: list[str]) -> Any:

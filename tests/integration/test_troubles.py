@@ -325,7 +325,6 @@ def test_a_shop_that_pauses_is_told_to_the_owners_of_all_its_reports_and_so_is_i
     for owner in ("a@acme.example", "b@acme.example", "b@acme.example"):
         make_schedule(store, owner=owner)
     make_schedule(store, owner="c@acme.example", active=False)
-    store.troubles.command = True
     performer = build(load_config(None, {"folder.path": str(tmp_path)}, {}), store, lambda: None).performer
     store.troubles.command = True
     Planner(store, "live").queue_due(now())
